@@ -1,0 +1,194 @@
+//! A read document: its values in one arena, in document order.
+//!
+//! Invariant: a value's whole subtree stands right behind it, so `node + 1` is its first child and its end the next sibling. Texts are places in the
+//! input, or in one side buffer where they had to be unescaped; nothing is allocated for a single value. Documents are made by `reader`.
+
+/// A place in the input, or (with the highest bit of `start`) in the unescaped texts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+}
+
+impl Span {
+    /// Marks a place in the unescaped texts; inputs are shorter than this.
+    pub(crate) const UNESCAPED: u32 = 1 << 31;
+}
+
+/// A count of an input's parts, as the arena keeps it.
+pub(crate) fn index(len: usize) -> u32 {
+    u32::try_from(len).expect("input, and so every count of its parts, is shorter than 2 GiB")
+}
+
+/// A place in the input.
+pub(crate) fn span(start: usize, len: usize) -> Span {
+    Span {
+        start: index(start),
+        len: index(len),
+    }
+}
+
+/// What a slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tag {
+    Null,
+    False,
+    True,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+/// One value of the arena.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    /// The member's name, empty elsewhere.
+    pub(crate) key: Span,
+    /// A number's or a string's text; of an array or object, `len` counts the children.
+    pub(crate) text: Span,
+    /// First slot behind the subtree.
+    pub(crate) end: u32,
+    pub(crate) tag: Tag,
+    /// An object that has a key twice.
+    pub(crate) repeats: bool,
+}
+
+/// A value's place in its document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Node(pub(crate) u32);
+
+impl Node {
+    /// The document's outermost value.
+    pub const ROOT: Self = Self(0);
+
+    /// The place as a number: values are counted in document order, from 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'d> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number's text as it came.
+    Number(&'d str),
+    /// A string, unescaped.
+    String(&'d str),
+    /// An array; its elements are the node's children.
+    Array,
+    /// An object; its members are the node's children.
+    Object,
+}
+
+/// A whole document, read by [`Document::read`](crate::json::reader).
+#[derive(Clone, Debug)]
+pub struct Document<'a> {
+    pub(crate) input: &'a str,
+    pub(crate) unescaped: String,
+    pub(crate) slots: Vec<Slot>,
+}
+
+impl Document<'_> {
+    /// What a node is.
+    #[must_use]
+    pub fn value(&self, node: Node) -> Value<'_> {
+        let slot = &self.slots[node.index()];
+        match slot.tag {
+            Tag::Null => Value::Null,
+            Tag::False => Value::Bool(false),
+            Tag::True => Value::Bool(true),
+            Tag::Number => Value::Number(self.text(slot.text)),
+            Tag::String => Value::String(self.text(slot.text)),
+            Tag::Array => Value::Array,
+            Tag::Object => Value::Object,
+        }
+    }
+
+    /// The name of an object's member, unescaped; empty for any other node.
+    #[must_use]
+    pub fn key(&self, node: Node) -> &str {
+        self.text(self.slots[node.index()].key)
+    }
+
+    /// The elements of an array or the members of an object, in order; none for any other node.
+    #[must_use]
+    pub fn children(&self, node: Node) -> Children<'_> {
+        Children {
+            slots: &self.slots,
+            next: node.0 + 1,
+            end: self.slots[node.index()].end,
+        }
+    }
+
+    /// How many children a node has.
+    #[must_use]
+    pub fn count(&self, node: Node) -> usize {
+        let slot = &self.slots[node.index()];
+        match slot.tag {
+            Tag::Array | Tag::Object => slot.text.len as usize,
+            Tag::Null | Tag::False | Tag::True | Tag::Number | Tag::String => 0,
+        }
+    }
+
+    /// A node and everything below it, in document order.
+    pub fn subtree(
+        &self,
+        node: Node,
+    ) -> impl DoubleEndedIterator<Item = Node> + ExactSizeIterator + use<> {
+        (node.0..self.slots[node.index()].end).map(Node)
+    }
+
+    /// Whether a node is an object that has a key more than once.
+    #[must_use]
+    pub fn repeats(&self, node: Node) -> bool {
+        self.slots[node.index()].repeats
+    }
+
+    /// How many values the document has.
+    #[must_use]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a document has at least its root"
+    )]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn text(&self, span: Span) -> &str {
+        let len = span.len as usize;
+        if span.start & Span::UNESCAPED == 0 {
+            let start = span.start as usize;
+            &self.input[start..start + len]
+        } else {
+            let start = (span.start & !Span::UNESCAPED) as usize;
+            &self.unescaped[start..start + len]
+        }
+    }
+}
+
+/// See [`Document::children`].
+#[derive(Clone, Debug)]
+pub struct Children<'d> {
+    slots: &'d [Slot],
+    next: u32,
+    end: u32,
+}
+
+impl Iterator for Children<'_> {
+    type Item = Node;
+
+    fn next(&mut self) -> Option<Node> {
+        if self.next >= self.end {
+            return None;
+        }
+        let node = Node(self.next);
+        self.next = self.slots[node.index()].end;
+        Some(node)
+    }
+}
