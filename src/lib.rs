@@ -7,3 +7,7 @@ pub mod side;
 
 pub mod json;
 pub mod template;
+
+// Judgement, pure: do two answers say the same? Who answers a request?
+pub mod compare;
+pub mod route;

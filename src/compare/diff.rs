@@ -1,0 +1,271 @@
+//! Two documents that are not equal -> where they differ, and the patch from old to new.
+//!
+//! Invariant: divergences exist if and only if [`Judge::equal`] says no, and swapping the sides mirrors them (`missing` and `extra` change places).
+//! A part that is equal is looked at once and not walked again, so the walk is linear; what alignment costs beyond that has a budget.
+
+use crate::compare::align::{Alignment, may_be_permutation, multiset};
+use crate::compare::equal::{Judge, Pairs};
+use crate::compare::finding::{Divergence, Kind};
+use crate::compare::parts::{ArrayRule, Member, Members};
+use crate::compare::patch::Builder;
+use crate::compare::sequence::{common_ends, in_order};
+use crate::compare::view::At;
+use crate::json::location::Part;
+use crate::json::{Location, Value};
+use std::collections::BTreeMap;
+
+/// Places kept of one path and kind.
+const MAX_PLACES: usize = 16;
+/// Divergences kept in all.
+const MAX_DIVERGENCES: usize = 1_000;
+
+/// How two documents differ.
+pub(crate) struct Difference {
+    pub(crate) divergences: Vec<Divergence>,
+    pub(crate) patch: json_patch::Patch,
+    pub(crate) patch_truncated: bool,
+    /// Some key was there twice with different values, which no patch can say.
+    pub(crate) contradictory: bool,
+}
+
+/// Finds how two values differ.
+pub(crate) fn difference<'v>(judge: Judge<'v>, old: At<'v>, new: At<'v>) -> Difference {
+    let mut walk = Walk {
+        judge,
+        location: Location::default(),
+        divergences: Vec::new(),
+        places: BTreeMap::new(),
+        patch: Builder::new(judge.effort),
+        contradictory: false,
+    };
+    walk.values(old, new);
+    let (patch, patch_truncated) = walk.patch.finish();
+    Difference {
+        divergences: walk.divergences,
+        patch,
+        patch_truncated,
+        contradictory: walk.contradictory,
+    }
+}
+
+struct Walk<'v> {
+    judge: Judge<'v>,
+    /// Where the walk is in old.
+    location: Location<'v>,
+    divergences: Vec<Divergence>,
+    /// How often a shape of path and a kind were found.
+    places: BTreeMap<(u64, Kind), usize>,
+    patch: Builder<'v>,
+    contradictory: bool,
+}
+
+impl<'v> Walk<'v> {
+    fn values(&mut self, old: At<'v>, new: At<'v>) {
+        let kind = match (old.value(), new.value()) {
+            (Value::Array, Value::Array) => {
+                return if !self.are_equal(old, new) {
+                    self.arrays(old, new);
+                };
+            }
+            (Value::Object, Value::Object) => {
+                return if !self.are_equal(old, new) {
+                    self.objects(old, new);
+                };
+            }
+            (a, b) if std::mem::discriminant(&a) != std::mem::discriminant(&b) => Kind::Type,
+            (_, _) if self.judge.equal(old, new) => return,
+            (_, _) => Kind::Changed,
+        };
+        self.found(kind);
+        self.patch.replace(&self.location, new);
+    }
+
+    /// Whether two arrays or objects need no walk. Values that don't hash alike do, and so do those whose hashes say little.
+    fn are_equal(&self, old: At<'v>, new: At<'v>) -> bool {
+        old.hash() == new.hash() && !old.is_loose() && self.judge.equal(old, new)
+    }
+
+    fn objects(&mut self, old: At<'v>, new: At<'v>) {
+        let names_are_data = old.mark().map || new.mark().map;
+        for member in Members::of(old, new) {
+            self.location.push(if names_are_data {
+                Part::Entry(member.name)
+            } else {
+                Part::Member(member.name)
+            });
+            self.member(&member);
+            self.location.pop();
+        }
+    }
+
+    fn member(&mut self, member: &Member<'v>) {
+        if self.judge.is_contradictory(member) {
+            if !self.judge.member_equal(member) {
+                self.contradictory = true;
+                self.found(Kind::Duplicate);
+                match member.last() {
+                    (Some(_), Some(new)) => self.patch.replace(&self.location, new),
+                    (None, Some(new)) => self.patch.add(&self.location, new),
+                    (Some(_), None) | (None, None) => self.patch.remove(&self.location),
+                }
+            }
+            return;
+        }
+        match (member.old, member.new) {
+            (Some(old), Some(new)) => self.values(old, new),
+            (Some(_), None) => {
+                self.found(Kind::Missing);
+                self.patch.remove(&self.location);
+            }
+            (None, Some(new)) => {
+                self.found(Kind::Extra);
+                self.patch.add(&self.location, new);
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn arrays(&mut self, old: At<'v>, new: At<'v>) {
+        let arrays = Arrays {
+            old,
+            old_places: places(old),
+            new_places: places(new),
+        };
+        let pairs = Pairs::new(self.judge, old, new);
+        if let Some(rule) = ArrayRule::of(old, new) {
+            let alignment = pairs.aligned(rule);
+            self.aligned(&arrays, &pairs, alignment);
+            return;
+        }
+        let (front, back) = common_ends(&pairs);
+        let middle = pairs.middle(front, back);
+        let several = middle.old.len() > 1 && middle.new.len() > 1;
+        if several && may_be_permutation(&middle) && multiset(&middle).is_complete() {
+            self.found(Kind::Order);
+            self.patch.replace(&self.location, new);
+            return;
+        }
+        let Some(mut alignment) = in_order(&middle) else {
+            self.by_position(&arrays, &pairs);
+            return;
+        };
+        // The common ends are equal but for tolerances, or for hashes that were made to collide: they are walked like all others.
+        let (old_len, new_len) = (pairs.old.len(), pairs.new.len());
+        let inner = std::mem::take(&mut alignment.pairs)
+            .into_iter()
+            .map(|(i, j)| (i + front, j + front));
+        let end = (0..back).rev().map(|k| (old_len - 1 - k, new_len - 1 - k));
+        alignment.pairs = (0..front).map(|k| (k, k)).chain(inner).chain(end).collect();
+        alignment
+            .old_only
+            .iter_mut()
+            .chain(&mut alignment.new_only)
+            .for_each(|index| *index += front);
+        self.aligned(&arrays, &pairs, alignment);
+    }
+
+    /// Walks elements that belong together, and reports those that are alone.
+    fn aligned(&mut self, arrays: &Arrays<'v>, pairs: &Pairs<'v>, alignment: Alignment) {
+        let mut alone = alignment.old_only.iter().copied().peekable();
+        for (i, j) in alignment.pairs {
+            while let Some(index) = alone.next_if(|&index| index < i) {
+                self.found_at(arrays.old_places[index], Kind::Missing);
+            }
+            self.element(arrays.old_places[i], pairs.old[i], pairs.new[j]);
+        }
+        for index in alone {
+            self.found_at(arrays.old_places[index], Kind::Missing);
+        }
+        for &index in &alignment.new_only {
+            self.found_at(arrays.new_places[index], Kind::Extra);
+        }
+        self.resize(arrays, pairs, &alignment.old_only, &alignment.new_only);
+    }
+
+    /// Walks elements by their places; arrays of different lengths differ in that.
+    fn by_position(&mut self, arrays: &Arrays<'v>, pairs: &Pairs<'v>) {
+        let (old_len, new_len) = (pairs.old.len(), pairs.new.len());
+        if old_len != new_len {
+            self.found(Kind::Length);
+        }
+        let both = old_len.min(new_len);
+        for index in 0..both {
+            self.element(arrays.old_places[index], pairs.old[index], pairs.new[index]);
+        }
+        let rest = |len| (both..len).collect::<Vec<_>>();
+        self.resize(arrays, pairs, &rest(old_len), &rest(new_len));
+    }
+
+    fn element(&mut self, place: usize, old: At<'v>, new: At<'v>) {
+        self.location.push(Part::Element(place));
+        self.values(old, new);
+        self.location.pop();
+    }
+
+    /// Patches elements away from the back, so that the places before them stay, and then others in from the front. Elements that stayed were patched
+    /// before, at their places in old.
+    fn resize(
+        &mut self,
+        arrays: &Arrays<'v>,
+        pairs: &Pairs<'v>,
+        removed: &[usize],
+        added: &[usize],
+    ) {
+        for &index in removed.iter().rev() {
+            self.location.push(Part::Element(arrays.old_places[index]));
+            self.patch.remove(&self.location);
+            self.location.pop();
+        }
+        let left = arrays.old.view.document.count(arrays.old.node) - removed.len();
+        for (before, &index) in added.iter().enumerate() {
+            // Beyond the end only where a rule hides elements or their order.
+            let place = arrays.new_places[index].min(left + before);
+            self.location.push(Part::Element(place));
+            self.patch.add(&self.location, pairs.new[index]);
+            self.location.pop();
+        }
+    }
+
+    fn found_at(&mut self, place: usize, kind: Kind) {
+        self.location.push(Part::Element(place));
+        self.found(kind);
+        self.location.pop();
+    }
+
+    fn found(&mut self, kind: Kind) {
+        if self.divergences.len() >= MAX_DIVERGENCES {
+            return;
+        }
+        let places = self
+            .places
+            .entry((self.location.shape(), kind))
+            .or_default();
+        *places += 1;
+        if *places > MAX_PLACES {
+            return;
+        }
+        let (path, at) = (self.location.generalised(), self.location.concrete());
+        if self
+            .judge
+            .effort
+            .require(path.len() + at.len() + size_of::<Divergence>())
+        {
+            self.divergences.push(Divergence { path, at, kind });
+        }
+    }
+}
+
+/// Two arrays, with the places of those elements that count.
+struct Arrays<'v> {
+    old: At<'v>,
+    old_places: Vec<usize>,
+    new_places: Vec<usize>,
+}
+
+fn places(array: At<'_>) -> Vec<usize> {
+    let children = array.view.document.children(array.node).enumerate();
+    children
+        .filter(|&(_, child)| !array.view.mark(child).ignored)
+        .map(|(place, _)| place)
+        .collect()
+}

@@ -1,0 +1,274 @@
+//! Are two values equal under the rules?
+//!
+//! Invariant: what is equal here has no divergence, and the other way round, as long as the budget for tolerances within unordered arrays lasts;
+//! where it ends, values count as different. Linear but for that, and for sorting names and hashes. As deep as the documents, which are bounded.
+
+use crate::compare::align::{Alignment, Elements, multiset};
+use crate::compare::effort::Effort;
+use crate::compare::parts::{ArrayRule, Member, Members, identity_of, likeness};
+use crate::compare::rules::Program;
+use crate::compare::view::{At, Weight};
+use crate::json::{Decimal, Value};
+use crate::side::Side;
+
+/// Judges values of two views by the rules.
+#[derive(Clone, Copy)]
+pub(crate) struct Judge<'v> {
+    pub(crate) program: &'v Program<'v>,
+    pub(crate) effort: &'v Effort<'v>,
+}
+
+impl<'v> Judge<'v> {
+    /// Whether two values are equal under the rules.
+    pub(crate) fn equal(self, old: At<'v>, new: At<'v>) -> bool {
+        match (old.value(), new.value()) {
+            (Value::Null, Value::Null) => true,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Number(a), Value::Number(b)) => self.numbers_equal((old, a), (new, b)),
+            (Value::String(a), Value::String(b)) => {
+                self.effort.owe(a.len() as u64 / 64);
+                a == b
+            }
+            (Value::Array, Value::Array) => self.arrays_equal(old, new),
+            (Value::Object, Value::Object) => self.objects_equal(old, new),
+            (
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array
+                | Value::Object,
+                _,
+            ) => false,
+        }
+    }
+
+    fn numbers_equal(self, (old, a): (At<'v>, &str), (new, b): (At<'v>, &str)) -> bool {
+        if a == b {
+            return true;
+        }
+        let (Some(x), Some(y)) = (Decimal::parse(a), Decimal::parse(b)) else {
+            return false;
+        };
+        if x == y {
+            return true;
+        }
+        let Some(tolerance) = old.mark().tolerance().or(new.mark().tolerance()) else {
+            return false;
+        };
+        self.effort.owe(4 + (a.len() + b.len()) as u64 / 8);
+        Decimal::parse(&self.program.tolerances[tolerance])
+            .is_some_and(|tolerance| x.within(&y, &tolerance))
+    }
+
+    fn arrays_equal(self, old: At<'v>, new: At<'v>) -> bool {
+        if let Some(rule) = ArrayRule::of(old, new) {
+            let pairs = Pairs::new(self, old, new);
+            if pairs.old.len() != pairs.new.len() {
+                return false;
+            }
+            let alignment = pairs.aligned(rule);
+            // Elements of a multiset are paired because they are equal, those with an identity whether they are or not.
+            return alignment.is_complete()
+                && (rule == ArrayRule::Unordered
+                    || alignment.pairs.iter().all(|&(i, j)| pairs.same(i, j)));
+        }
+        let (mut a, mut b) = (old.visible(), new.visible());
+        loop {
+            match (a.next(), b.next()) {
+                (None, None) => return true,
+                (Some(x), Some(y)) if self.equal(x, y) => {}
+                (Some(_), _) | (None, Some(_)) => return false,
+            }
+        }
+    }
+
+    fn objects_equal(self, old: At<'v>, new: At<'v>) -> bool {
+        if old.view.document.repeats(old.node) || new.view.document.repeats(new.node) {
+            return Members::of(old, new).iter().all(|member| {
+                member.old.is_some() && member.new.is_some() && self.member_equal(member)
+            });
+        }
+        let (mut a, mut b) = (old.visible(), new.visible());
+        loop {
+            match (a.next(), b.next()) {
+                (None, None) => return true,
+                (Some(x), Some(y)) if x.key() == y.key() => {
+                    if !self.equal(x, y) {
+                        return false;
+                    }
+                }
+                (Some(x), Some(y)) => {
+                    // From here on the names stand in another order.
+                    let mut rest: (Vec<_>, Vec<_>) = (
+                        [x].into_iter().chain(a).collect(),
+                        [y].into_iter().chain(b).collect(),
+                    );
+                    rest.0.sort_unstable_by_key(|member| member.key());
+                    rest.1.sort_unstable_by_key(|member| member.key());
+                    return rest.0.len() == rest.1.len()
+                        && rest
+                            .0
+                            .iter()
+                            .zip(&rest.1)
+                            .all(|(x, y)| x.key() == y.key() && self.equal(*x, *y));
+                }
+                (Some(_), None) | (None, Some(_)) => return false,
+            }
+        }
+    }
+
+    /// Whether a name says the same on both sides, repetitions included.
+    pub(crate) fn member_equal(self, member: &Member<'v>) -> bool {
+        let (Some(old), Some(new)) = (member.old, member.new) else {
+            return false;
+        };
+        if self.is_contradictory(member) {
+            let (a, b) = (&member.all_old, &member.all_new);
+            return a.len() == b.len() && a.iter().zip(b).all(|(&x, &y)| self.equal(x, y));
+        }
+        self.equal(old, new)
+    }
+
+    /// Whether one side has the name twice, with different values.
+    pub(crate) fn is_contradictory(self, member: &Member<'v>) -> bool {
+        let contradicts = |values: &[At<'v>]| {
+            values
+                .split_first()
+                .is_some_and(|(first, rest)| rest.iter().any(|&value| !self.equal(*first, value)))
+        };
+        contradicts(&member.all_old) || contradicts(&member.all_new)
+    }
+}
+
+/// The elements of two arrays that count.
+pub(crate) struct Pairs<'v> {
+    judge: Judge<'v>,
+    pub(crate) old: Vec<At<'v>>,
+    pub(crate) new: Vec<At<'v>>,
+}
+
+impl<'v> Pairs<'v> {
+    pub(crate) fn new(judge: Judge<'v>, old: At<'v>, new: At<'v>) -> Self {
+        Self {
+            judge,
+            old: old.visible().collect(),
+            new: new.visible().collect(),
+        }
+    }
+
+    /// The elements without so many at the beginning and at the end.
+    pub(crate) fn middle(&self, front: usize, back: usize) -> Self {
+        let cut = |list: &[At<'v>]| list[front..list.len() - back].to_vec();
+        Self {
+            judge: self.judge,
+            old: cut(&self.old),
+            new: cut(&self.new),
+        }
+    }
+
+    /// The elements as a rule aligns them. Only pairs of an unordered array are equal for sure.
+    pub(crate) fn aligned(&self, rule: ArrayRule) -> Alignment {
+        match rule {
+            ArrayRule::Unordered => multiset(self),
+            ArrayRule::MatchBy(identity) => self.by_identity(identity),
+        }
+    }
+
+    /// Pairs elements of one identity, the first with the first; those without any are a multiset.
+    fn by_identity(&self, identity: usize) -> Alignment {
+        let names = self.judge.program.identities[identity].names();
+        let split = |list: &[At<'v>]| {
+            let mut known = (Vec::new(), Vec::new());
+            let mut unknown = (Vec::new(), Vec::new());
+            for (index, &element) in list.iter().enumerate() {
+                match identity_of(element, names) {
+                    Some(value) => {
+                        known.0.push(value);
+                        known.1.push(index);
+                    }
+                    None => {
+                        unknown.0.push(element);
+                        unknown.1.push(index);
+                    }
+                }
+            }
+            (known, unknown)
+        };
+        let ((old_known, old_unknown), (new_known, new_unknown)) =
+            (split(&self.old), split(&self.new));
+        let mut alignment = Alignment::default();
+        for (old, new) in [(old_known, new_known), (old_unknown, new_unknown)] {
+            let part = multiset(&Self {
+                judge: self.judge,
+                old: old.0,
+                new: new.0,
+            });
+            alignment
+                .pairs
+                .extend(part.pairs.iter().map(|&(i, j)| (old.1[i], new.1[j])));
+            alignment
+                .old_only
+                .extend(part.old_only.iter().map(|&i| old.1[i]));
+            alignment
+                .new_only
+                .extend(part.new_only.iter().map(|&j| new.1[j]));
+        }
+        alignment.pairs.sort_unstable();
+        alignment.old_only.sort_unstable();
+        alignment.new_only.sort_unstable();
+        alignment
+    }
+
+    fn at(&self, side: Side, index: usize) -> At<'v> {
+        match side {
+            Side::Old => self.old[index],
+            Side::New => self.new[index],
+        }
+    }
+}
+
+impl Elements for Pairs<'_> {
+    fn len(&self, side: Side) -> usize {
+        match side {
+            Side::Old => self.old.len(),
+            Side::New => self.new.len(),
+        }
+    }
+
+    fn hash(&self, side: Side, index: usize) -> u64 {
+        self.at(side, index).hash()
+    }
+
+    fn is_loose(&self, side: Side, index: usize) -> bool {
+        self.at(side, index).is_loose()
+    }
+
+    fn same(&self, old: usize, new: usize) -> bool {
+        self.judge.equal(self.old[old], self.new[new])
+    }
+
+    fn try_same(&self, old: usize, new: usize) -> Option<bool> {
+        let size = self.old[old].size().min(self.new[new].size());
+        self.judge
+            .effort
+            .spend(size as u64)
+            .then(|| self.same(old, new))
+    }
+
+    fn weight(&self, side: Side, index: usize) -> Weight {
+        self.at(side, index).weight()
+    }
+
+    fn likeness(&self, old: usize, new: usize) -> u32 {
+        likeness(self.old[old], self.new[new])
+    }
+
+    fn spend(&self, steps: usize) -> bool {
+        self.judge.effort.spend(steps as u64)
+    }
+
+    fn reserve(&self, bytes: usize) -> bool {
+        self.judge.effort.require(bytes)
+    }
+}

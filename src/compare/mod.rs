@@ -1,0 +1,24 @@
+//! Do two answers say the same? Rules, alignment, divergences, verdicts. Pure.
+//!
+//! From the outside in: [`verdict`] judges a pair of answers, [`coding`] and [`media`] bring bodies and headers to a form that can be compared,
+//! `equal` says whether two documents are equal under the rules, `diff` says where they are not and how one becomes the other (`patch`). `align` and
+//! `sequence` find which elements of two arrays belong together, `parts` which names of two objects; `view` is a document seen through the rules, and
+//! `effort` what may be spent. A way to know equal documents without trees would stand beside `equal`, and before the reader in [`verdict`].
+
+mod align;
+pub mod coding;
+mod diff;
+mod effort;
+mod equal;
+pub mod finding;
+pub mod media;
+mod parts;
+mod patch;
+pub mod rules;
+mod sequence;
+pub mod verdict;
+mod view;
+
+pub use finding::{Comparison, Divergence, Incomparable, Kind, Verdict};
+pub use rules::{Identity, Rules, StatusRule};
+pub use verdict::{Answer, Memory, Unlimited, compare, compare_documents};

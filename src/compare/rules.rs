@@ -1,0 +1,200 @@
+//! What a route's `compare` table says, and its form for a comparison.
+//!
+//! Invariant: paths are matched against each document by itself, so an index means a place in that document. Where several paths of one kind select
+//! a place, the first one of the file holds; `match_by` goes before `unordered`.
+
+use crate::json::{FieldPath, PathError};
+use http::HeaderName;
+
+/// The rules by which a route's answers are compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// Fields that are dropped on both sides.
+    pub ignore: Vec<FieldPath>,
+    /// Arrays that are compared as multisets. What is ignored within their elements does not count; numbers with a tolerance are paired with near
+    /// ones greedily, in the order of their sums, and elements that are still alone when the budget for that ends count as different.
+    pub unordered: Vec<FieldPath>,
+    /// Arrays whose elements are aligned by a field, in any order (a name, or a path of names below the element: see [`Identity::parse`]). Of several
+    /// elements with one identity the first belongs to the first; those without any, or with null, are a multiset.
+    pub match_by: Vec<(FieldPath, String)>,
+    /// Numbers that may differ by an absolute amount, finite and not negative.
+    pub tolerance: Vec<(FieldPath, f64)>,
+    /// Objects whose keys are data.
+    pub maps: Vec<FieldPath>,
+    /// A field that is null is as one that is absent.
+    pub null_is_absent: bool,
+    /// Header fields that are compared.
+    pub headers: Vec<HeaderName>,
+    /// Whether statuses must be equal, or of one class.
+    pub status: StatusRule,
+}
+
+/// How statuses are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatusRule {
+    /// Equal.
+    #[default]
+    Exact,
+    /// Of the same hundred.
+    Class,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            ignore: Vec::new(),
+            unordered: Vec::new(),
+            match_by: Vec::new(),
+            tolerance: Vec::new(),
+            maps: Vec::new(),
+            null_is_absent: false,
+            headers: vec![http::header::CONTENT_TYPE],
+            status: StatusRule::Exact,
+        }
+    }
+}
+
+/// The field that tells an array's elements apart: names from the element down.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    names: Vec<String>,
+}
+
+impl Identity {
+    /// Compiles the right side of a `match_by` rule: a name (`id`, `content-id`), names with dots between them (`meta.id`), or, for names that
+    /// have dots themselves, a field path of names (`$['a.b'].id`).
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        if text.starts_with('$') {
+            let path = FieldPath::parse(text)?;
+            let names: Vec<_> = path
+                .names()
+                .into_iter()
+                .flatten()
+                .map(str::to_owned)
+                .collect();
+            if names.is_empty() {
+                return Err(PathError {
+                    at: 0,
+                    message: "a field of an element is a path of names only".into(),
+                });
+            }
+            return Ok(Self { names });
+        }
+        let mut at = 0;
+        for name in text.split('.') {
+            if name.is_empty() {
+                return Err(PathError {
+                    at,
+                    message: "a name is missing here".into(),
+                });
+            }
+            at += name.len() + 1;
+        }
+        Ok(Self {
+            names: text.split('.').map(str::to_owned).collect(),
+        })
+    }
+
+    /// The names from the element down.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+/// What a path of the rules does to the place that it selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Ignore,
+    Unordered,
+    /// By an identity of the program.
+    MatchBy(usize),
+    /// By a tolerance of the program.
+    Tolerance(usize),
+    Map,
+}
+
+/// Rules as a walk over a document wants them.
+#[derive(Debug)]
+pub(crate) struct Program<'r> {
+    /// Paths with their effects, in the order in which they take precedence.
+    pub(crate) paths: Vec<(&'r FieldPath, Effect)>,
+    pub(crate) identities: Vec<Identity>,
+    /// Each tolerance as the text of a decimal number.
+    pub(crate) tolerances: Vec<String>,
+    pub(crate) null_is_absent: bool,
+}
+
+impl<'r> Program<'r> {
+    pub(crate) fn new(rules: &'r Rules) -> Self {
+        let mut paths = Vec::new();
+        paths.extend(rules.ignore.iter().map(|path| (path, Effect::Ignore)));
+        paths.extend(rules.unordered.iter().map(|path| (path, Effect::Unordered)));
+        paths.extend(rules.maps.iter().map(|path| (path, Effect::Map)));
+        let mut identities = Vec::new();
+        for (path, text) in &rules.match_by {
+            paths.push((path, Effect::MatchBy(identities.len())));
+            identities.push(Identity::parse(text).unwrap_or_else(|_| Identity {
+                names: vec![text.clone()],
+            }));
+        }
+        let mut tolerances = Vec::new();
+        for (path, amount) in &rules.tolerance {
+            if amount.is_finite() && *amount >= 0.0 {
+                paths.push((path, Effect::Tolerance(tolerances.len())));
+                // The shortest decimal that means this float is what stood in the file: 0.1 is a tenth.
+                tolerances.push(format!("{amount:e}"));
+            }
+        }
+        Self {
+            paths,
+            identities,
+            tolerances,
+            null_is_absent: rules.null_is_absent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_are_names() {
+        let check = |text: &str, expected: Result<&[&str], usize>| {
+            let found = Identity::parse(text).map_err(|error| error.at);
+            let found = found.as_ref().map(|identity| {
+                identity
+                    .names()
+                    .iter()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+            });
+            assert_eq!(found.as_deref().map_err(|at| **at), expected, "{text}");
+        };
+        check("id", Ok(&["id"]));
+        check("content-id", Ok(&["content-id"]));
+        check("meta.id", Ok(&["meta", "id"]));
+        check("$['a.b'].id", Ok(&["a.b", "id"]));
+        check("", Err(0));
+        check("a.", Err(2));
+        check(".a", Err(0));
+        check("$", Err(0));
+        check("$.a[0]", Err(0));
+        check("$.a[", Err(4));
+    }
+
+    #[test]
+    fn tolerances_mean_what_was_written() {
+        let path = |text| FieldPath::parse(text).unwrap();
+        let amounts = [0.1, 1e-6, 0.0, 250.0, f64::NAN, f64::INFINITY, -1.0];
+        let rules = Rules {
+            tolerance: amounts.map(|amount| (path("$.a"), amount)).to_vec(),
+            ..Rules::default()
+        };
+        assert_eq!(
+            Program::new(&rules).tolerances,
+            ["1e-1", "1e-6", "0e0", "2.5e2"]
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! Two answers -> match, mismatch or incomparable.
+//!
+//! The order of the checks is the order of their cost: status, headers, bytes as they came, bytes decoded, documents under the rules, and only for
+//! documents that differ the walk that says where.
+
+use crate::compare::coding::{self, CodingError, MAX_DECODED};
+use crate::compare::diff::difference;
+use crate::compare::effort::Effort;
+use crate::compare::equal::Judge;
+use crate::compare::media::{self, ContentType};
+use crate::compare::patch;
+use crate::compare::rules::{Program, Rules, StatusRule};
+use crate::compare::view::{BYTES_PER_VALUE, View};
+use crate::json::{Document, Limits, Node, ReadError};
+use http::{HeaderMap, StatusCode};
+
+pub use crate::compare::finding::{Comparison, Divergence, Incomparable, Kind, Verdict};
+pub use crate::json::{Memory, Unlimited};
+
+/// One side's whole answer, in the public shape.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The header fields, as they came.
+    pub headers: &'a HeaderMap,
+    /// The body's bytes as they came, coded perhaps; `None` for the answer to HEAD.
+    pub body: Option<&'a [u8]>,
+}
+
+/// Compares two answers by a route's rules.
+///
+/// Statuses that differ under the rule are the only divergence, and bodies are not looked at. Bodies whose decoded bytes are equal are equal, JSON or
+/// not. A body that can't be judged makes the whole pair incomparable, even if a header differs too.
+pub fn compare(
+    old: &Answer<'_>,
+    new: &Answer<'_>,
+    rules: &Rules,
+    memory: &mut dyn Memory,
+) -> Comparison {
+    let same_status = match rules.status {
+        StatusRule::Exact => old.status == new.status,
+        StatusRule::Class => old.status.as_u16() / 100 == new.status.as_u16() / 100,
+    };
+    if !same_status {
+        return Comparison::of(vec![Divergence::whole("status", Kind::Status)]);
+    }
+    let mut headers = Vec::new();
+    for name in &rules.headers {
+        let divergence = Divergence::whole(format!("header:{name}"), Kind::Header);
+        if !media::same_field(name, old.headers, new.headers) && !headers.contains(&divergence) {
+            headers.push(divergence);
+        }
+    }
+    let mut comparison = match (old.body, new.body) {
+        (Some(old_body), Some(new_body)) => {
+            compare_bodies((old, old_body), (new, new_body), rules, memory)
+        }
+        (Some(_), None) | (None, Some(_)) | (None, None) => Comparison::matching(),
+    };
+    if !headers.is_empty() && !matches!(comparison.verdict, Verdict::Incomparable(_)) {
+        comparison.verdict = Verdict::Mismatch;
+        comparison.divergences.splice(0..0, headers);
+    }
+    comparison
+}
+
+/// Compares two documents by a route's rules, without bounds of memory: for files. Bytes that are no JSON are compared like bodies that are none.
+#[must_use]
+pub fn compare_documents(old: &[u8], new: &[u8], rules: &Rules) -> Comparison {
+    if old == new {
+        Comparison::matching()
+    } else {
+        compare_json(old, new, rules, &mut Unlimited)
+    }
+}
+
+fn compare_bodies(
+    (old, old_body): (&Answer<'_>, &[u8]),
+    (new, new_body): (&Answer<'_>, &[u8]),
+    rules: &Rules,
+    memory: &mut dyn Memory,
+) -> Comparison {
+    if old_body == new_body && coding::coded_alike(old.headers, new.headers) {
+        return Comparison::matching();
+    }
+    let old_decoded = coding::decode(old_body, old.headers, memory);
+    let (old_body, new_body) = match old_decoded
+        .and_then(|old| Ok((old, coding::decode(new_body, new.headers, memory)?)))
+    {
+        Ok(bodies) => bodies,
+        Err(error) => return Comparison::incomparable(error.into()),
+    };
+    if old_body == new_body {
+        return Comparison::matching();
+    }
+    let is_json = match (ContentType::of(old.headers), ContentType::of(new.headers)) {
+        (None, None) => true,
+        (old, new) => old.is_some_and(|old| old.is_json()) || new.is_some_and(|new| new.is_json()),
+    };
+    if is_json {
+        compare_json(&old_body, &new_body, rules, memory)
+    } else {
+        Comparison::of(vec![Divergence::whole("body", Kind::Body)])
+    }
+}
+
+/// Compares bytes that are not equal.
+fn compare_json(old: &[u8], new: &[u8], rules: &Rules, memory: &mut dyn Memory) -> Comparison {
+    let limits = Limits {
+        bytes: MAX_DECODED,
+        ..Limits::default()
+    };
+    let old = match read(old, limits, memory) {
+        Ok(old) => old,
+        Err(reason) => return Comparison::incomparable(reason),
+    };
+    let new = match read(new, limits, memory) {
+        Ok(new) => new,
+        Err(reason) => return Comparison::incomparable(reason),
+    };
+    match (old, new) {
+        (Some(old), Some(new)) => compare_read(&old, &new, rules, memory),
+        (Some(_), None) | (None, Some(_)) => {
+            Comparison::of(vec![Divergence::whole("body", Kind::Type)])
+        }
+        (None, None) => Comparison::of(vec![Divergence::whole("body", Kind::Body)]),
+    }
+}
+
+/// A document, or none if the bytes are no JSON.
+fn read<'a>(
+    bytes: &'a [u8],
+    limits: Limits,
+    memory: &mut dyn Memory,
+) -> Result<Option<Document<'a>>, Incomparable> {
+    match Document::read(bytes, limits, memory) {
+        Ok(document) => Ok(Some(document)),
+        Err(ReadError::NotJson { .. }) => Ok(None),
+        Err(ReadError::TooLarge) => Err(Incomparable::TooLarge),
+        Err(ReadError::TooDeep) => Err(Incomparable::TooDeep),
+        Err(ReadError::TooManyNodes) => Err(Incomparable::TooManyNodes),
+        Err(ReadError::Refused) => Err(Incomparable::Bytes),
+    }
+}
+
+fn compare_read(
+    old: &Document<'_>,
+    new: &Document<'_>,
+    rules: &Rules,
+    memory: &mut dyn Memory,
+) -> Comparison {
+    if !memory.charge((old.len() + new.len()) * BYTES_PER_VALUE) {
+        return Comparison::incomparable(Incomparable::Bytes);
+    }
+    let program = Program::new(rules);
+    let effort = Effort::new(memory);
+    let (old, new) = (View::new(old, &program), View::new(new, &program));
+    let judge = Judge {
+        program: &program,
+        effort: &effort,
+    };
+    if old.mark(Node::ROOT).ignored || judge.equal(old.root(), new.root()) {
+        return Comparison::matching();
+    }
+    effort.refill();
+    let found = difference(judge, old.root(), new.root());
+    if effort.is_refused() {
+        return Comparison::incomparable(Incomparable::Bytes);
+    }
+    let mut comparison = Comparison::of(found.divergences);
+    if comparison.verdict == Verdict::Mismatch {
+        let whole = !found.patch_truncated && !found.contradictory;
+        comparison.patch_exact = whole && patch::is_exact(&old, &new, &found.patch, &effort);
+        comparison.patch_truncated = found.patch_truncated;
+        comparison.patch = Some(found.patch);
+    }
+    comparison
+}
+
+impl From<CodingError> for Incomparable {
+    fn from(error: CodingError) -> Self {
+        match error {
+            CodingError::Unknown | CodingError::Broken => Self::Coding,
+            CodingError::TooLarge => Self::TooLarge,
+            CodingError::Refused => Self::Bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

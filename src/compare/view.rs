@@ -1,0 +1,342 @@
+//! A document seen through the rules: what is dropped, what has no order, what may differ a little; and hashes of every subtree.
+//!
+//! Invariant: values that are equal under the rules have equal hashes (numbers with a tolerance hash alike, objects and unordered arrays without their
+//! order). The converse is left to chance, and nobody relies on it: what hashes alike is compared before it counts as equal.
+
+use crate::compare::rules::{Effect, Program};
+use crate::json::path::{Progress, Step};
+use crate::json::{Decimal, Document, Node, Value};
+use std::cell::OnceCell;
+use std::hash::{Hash, Hasher};
+
+/// What the rules say about one value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mark {
+    pub(crate) ignored: bool,
+    pub(crate) unordered: bool,
+    pub(crate) map: bool,
+    /// One more than the index of an identity.
+    match_by: u16,
+    /// One more than the index of a tolerance.
+    tolerance: u16,
+}
+
+impl Mark {
+    pub(crate) fn match_by(self) -> Option<usize> {
+        usize::from(self.match_by).checked_sub(1)
+    }
+
+    pub(crate) fn tolerance(self) -> Option<usize> {
+        usize::from(self.tolerance).checked_sub(1)
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        let number = |index: usize| u16::try_from(index + 1).unwrap_or(u16::MAX);
+        match effect {
+            Effect::Ignore => self.ignored = true,
+            Effect::Unordered => self.unordered = true,
+            Effect::Map => self.map = true,
+            Effect::MatchBy(index) if self.match_by == 0 => self.match_by = number(index),
+            Effect::Tolerance(index) if self.tolerance == 0 => self.tolerance = number(index),
+            Effect::MatchBy(_) | Effect::Tolerance(_) => {}
+        }
+    }
+}
+
+/// A document seen through the rules.
+#[derive(Debug)]
+pub(crate) struct View<'d> {
+    pub(crate) document: &'d Document<'d>,
+    program: &'d Program<'d>,
+    /// One for each value, or none at all where no rule has a path.
+    marks: Vec<Mark>,
+    hashes: OnceCell<Vec<u64>>,
+}
+
+/// A value in its view.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At<'v> {
+    pub(crate) view: &'v View<'v>,
+    pub(crate) node: Node,
+}
+
+/// Bytes that a view and the work on it may take for each value: marks, hashes, and lists of elements while they are aligned.
+pub(crate) const BYTES_PER_VALUE: usize = size_of::<Mark>() + size_of::<u64>() + 24;
+
+impl<'d> View<'d> {
+    pub(crate) fn new(document: &'d Document<'d>, program: &'d Program<'d>) -> Self {
+        let marks = if program.paths.is_empty() {
+            Vec::new()
+        } else {
+            Marking::all(document, program)
+        };
+        Self {
+            document,
+            program,
+            marks,
+            hashes: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn root(&self) -> At<'_> {
+        self.at(Node::ROOT)
+    }
+
+    pub(crate) fn at(&self, node: Node) -> At<'_> {
+        At { view: self, node }
+    }
+
+    pub(crate) fn mark(&self, node: Node) -> Mark {
+        self.marks.get(node.index()).copied().unwrap_or_default()
+    }
+
+    /// The children that count: neither ignored, nor members that are null where null is as absent.
+    pub(crate) fn visible(&self, node: Node) -> impl Iterator<Item = Node> {
+        let nulls_count =
+            !self.program.null_is_absent || self.document.value(node) != Value::Object;
+        self.document.children(node).filter(move |&child| {
+            !self.mark(child).ignored && (nulls_count || self.document.value(child) != Value::Null)
+        })
+    }
+
+    /// Whether some rule may have hidden something of this document.
+    pub(crate) fn hides(&self) -> bool {
+        let hidden = |mark: &Mark| {
+            mark.ignored || mark.unordered || mark.match_by != 0 || mark.tolerance != 0
+        };
+        let null = |node| self.document.value(node) == Value::Null;
+        self.marks.iter().any(hidden)
+            || (self.program.null_is_absent && self.document.subtree(Node::ROOT).any(null))
+    }
+
+    /// A value's hash. The lowest bit says that some number in it has a tolerance.
+    pub(crate) fn hash(&self, node: Node) -> u64 {
+        self.hashes.get_or_init(|| self.all_hashes())[node.index()]
+    }
+
+    /// Children stand behind their parents, so going backwards meets every child first.
+    fn all_hashes(&self) -> Vec<u64> {
+        let mut hashes = vec![0; self.document.len()];
+        for node in self.document.subtree(Node::ROOT).rev() {
+            hashes[node.index()] = self.own_hash(node, &hashes);
+        }
+        hashes
+    }
+
+    fn own_hash(&self, node: Node, hashes: &[u64]) -> u64 {
+        let mark = self.mark(node);
+        match self.document.value(node) {
+            // Even, as the lowest bit is not theirs.
+            Value::Null => 2,
+            Value::Bool(false) => 4,
+            Value::Bool(true) => 6,
+            Value::Number(_) if mark.tolerance().is_some() => LOOSE | 8,
+            Value::Number(text) => {
+                let mut mixer = Mixer(5);
+                Decimal::parse(text).hash(&mut mixer);
+                strict(mixer.finish())
+            }
+            Value::String(text) => {
+                let mut mixer = Mixer(6);
+                mixer.write(text.as_bytes());
+                strict(mixer.finish())
+            }
+            Value::Array => {
+                let any_order = mark.unordered || mark.match_by().is_some();
+                let (mut hash, mut loose) = (7_u64, 0);
+                for child in self.visible(node).map(|child| hashes[child.index()]) {
+                    hash = if any_order {
+                        hash.wrapping_add(fold(child, ANY_ORDER))
+                    } else {
+                        fold(hash ^ child, IN_ORDER)
+                    };
+                    loose |= child & LOOSE;
+                }
+                strict(fold(hash, IN_ORDER)) | loose
+            }
+            Value::Object => {
+                let (mut hash, mut loose) = (8_u64, 0);
+                let mut add = |member: u64| hash = hash.wrapping_add(member);
+                let members = self.visible(node).map(|child| {
+                    let mut mixer = Mixer(9);
+                    mixer.write(self.document.key(child).as_bytes());
+                    loose |= hashes[child.index()] & LOOSE;
+                    mixer.write_u64(hashes[child.index()]);
+                    mixer.finish()
+                });
+                if self.document.repeats(node) {
+                    // A key that says the same twice is as one that says it once.
+                    let mut members: Vec<_> = members.collect();
+                    members.sort_unstable();
+                    members.dedup();
+                    members.into_iter().for_each(&mut add);
+                } else {
+                    members.for_each(&mut add);
+                }
+                strict(fold(hash, ANY_ORDER)) | loose
+            }
+        }
+    }
+}
+
+impl<'v> At<'v> {
+    pub(crate) fn value(self) -> Value<'v> {
+        self.view.document.value(self.node)
+    }
+
+    pub(crate) fn key(self) -> &'v str {
+        self.view.document.key(self.node)
+    }
+
+    pub(crate) fn mark(self) -> Mark {
+        self.view.mark(self.node)
+    }
+
+    pub(crate) fn hash(self) -> u64 {
+        self.view.hash(self.node)
+    }
+
+    /// Whether some number in the value has a tolerance, so that equal hashes say little.
+    pub(crate) fn is_loose(self) -> bool {
+        self.hash() & LOOSE != 0
+    }
+
+    pub(crate) fn visible(self) -> impl Iterator<Item = Self> {
+        self.view.visible(self.node).map(move |node| Self {
+            view: self.view,
+            node,
+        })
+    }
+
+    /// How many values there are in it.
+    pub(crate) fn size(self) -> usize {
+        self.view.document.subtree(self.node).len()
+    }
+
+    /// What the numbers with a tolerance come to.
+    pub(crate) fn weight(self) -> Weight {
+        let mut weight = Weight {
+            sum: 0.0,
+            reach: 0.0,
+            fingerprint: 0,
+        };
+        for node in self.view.document.subtree(self.node) {
+            if let (Some(tolerance), Value::Number(text)) = (
+                self.view.mark(node).tolerance(),
+                self.view.document.value(node),
+            ) {
+                let float = |text: &str| text.parse().unwrap_or(0.0_f64);
+                weight.sum += float(text);
+                weight.reach += float(&self.view.program.tolerances[tolerance]);
+                let mut mixer = Mixer(weight.fingerprint);
+                mixer.write(text.as_bytes());
+                weight.fingerprint = mixer.finish();
+            }
+        }
+        weight
+    }
+}
+
+/// The numbers with a tolerance in one value, of which its hash says nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weight {
+    /// Their sum, as far as floats can say.
+    pub(crate) sum: f64,
+    /// The sum of their tolerances: the sums of equal values differ by no more than that.
+    pub(crate) reach: f64,
+    /// A hash of their texts in order.
+    pub(crate) fingerprint: u64,
+}
+
+const LOOSE: u64 = 1;
+const IN_ORDER: u64 = 0x9E37_79B9_7F4A_7C15;
+const ANY_ORDER: u64 = 0xD1B5_4A32_D192_ED03;
+
+fn strict(hash: u64) -> u64 {
+    hash & !LOOSE
+}
+
+/// Multiplies to 128 bits and folds the halves: each bit of the input reaches every bit of the result.
+fn fold(value: u64, constant: u64) -> u64 {
+    let product = u128::from(value ^ 0xA076_1D64_78BD_642F) * u128::from(constant);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+/// A hasher without keys: the same document hashes alike everywhere.
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.write_u64(u64::from_le_bytes(*word));
+        }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.write_u64(u64::from_le_bytes(last));
+        self.write_u64(bytes.len() as u64);
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = fold(self.0 ^ word, IN_ORDER);
+    }
+
+    fn finish(&self) -> u64 {
+        fold(self.0, ANY_ORDER)
+    }
+}
+
+/// One walk over a document that finds what the rules say of each value.
+struct Marking<'d> {
+    document: &'d Document<'d>,
+    program: &'d Program<'d>,
+    marks: Vec<Mark>,
+    /// Progress of every path, a row for each level of the place where the walk is.
+    rows: Vec<Progress>,
+}
+
+impl<'d> Marking<'d> {
+    fn all(document: &'d Document<'d>, program: &'d Program<'d>) -> Vec<Mark> {
+        let rows = program.paths.iter().map(|(path, _)| path.start()).collect();
+        let mut marking = Self {
+            document,
+            program,
+            marks: vec![Mark::default(); document.len()],
+            rows,
+        };
+        marking.walk(Node::ROOT);
+        marking.marks
+    }
+
+    /// Marks a value whose row is the last, and what is below it. As deep as the document, which is bounded.
+    fn walk(&mut self, node: Node) {
+        let width = self.program.paths.len();
+        let row = self.rows.len() - width;
+        let mut continues = false;
+        for (index, (path, effect)) in self.program.paths.iter().enumerate() {
+            let progress = self.rows[row + index];
+            if path.selects(progress) {
+                self.marks[node.index()].apply(*effect);
+            }
+            continues |= path.continues(progress);
+        }
+        if !continues || self.marks[node.index()].ignored {
+            return;
+        }
+        let len = self.document.count(node);
+        let object = self.document.value(node) == Value::Object;
+        for (at, child) in self.document.children(node).enumerate() {
+            let step = if object {
+                Step::Name(self.document.key(child))
+            } else {
+                Step::Index { at, len }
+            };
+            for (index, (path, _)) in self.program.paths.iter().enumerate() {
+                let progress = path.advance(self.rows[row + index], step);
+                self.rows.push(progress);
+            }
+            self.walk(child);
+            self.rows.truncate(row + width);
+        }
+    }
+}
