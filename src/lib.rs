@@ -11,3 +11,6 @@ pub mod template;
 // Judgement, pure: do two answers say the same? Who answers a request?
 pub mod compare;
 pub mod route;
+
+// routes.toml: text -> checked settings, or every problem with its place.
+pub mod config;

@@ -295,7 +295,9 @@ impl<'a> House<'a> {
 /// All Rust files of the repository, as (path below its top, text).
 fn files() -> Vec<(String, String)> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders: Vec<_> = ["src", "tests"].map(|folder| top.join(folder)).into();
+    let mut folders: Vec<_> = ["src", "tests", "benches"]
+        .map(|folder| top.join(folder))
+        .into();
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {

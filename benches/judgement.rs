@@ -1,0 +1,284 @@
+//! What judgement costs: `cargo bench`. All of it is pure, so the figures need no sockets and no warm-up.
+
+fn main() {
+    divan::main();
+}
+
+/// Who serves: match, key, decision and sampling of one request.
+mod route {
+    use crossfade::route::bucket::{Share, bucket};
+    use crossfade::route::decide::{Pins, Policy, Serve, Switches, decide, is_read, sampling};
+    use crossfade::route::key::{Sources, key};
+    use crossfade::route::pattern::Pattern;
+    use crossfade::route::table::{Entry, Table, Target, is_ambiguous};
+    use crossfade::template::Template;
+    use divan::{Bencher, black_box};
+    use http::{HeaderMap, Method};
+
+    #[divan::bench(args = ["42", "linux-headers-6.1.0-18-amd64"])]
+    fn bucket_of(bencher: Bencher<'_, '_>, text: &str) {
+        bencher.bench(|| bucket(black_box("tags"), black_box(text)));
+    }
+
+    fn policy(index: usize) -> Policy {
+        Policy {
+            name: format!("route-{index}").into(),
+            serve: Serve::Split,
+            percent: Share::from_percent(25.0).expect("25 is a percent"),
+            key: Some(Template::parse("{path.content}").expect("a valid key")),
+            salt: "tags".to_owned(),
+            pins: Pins {
+                old: ["bash".to_owned()].into(),
+                new: ["0ad".to_owned()].into(),
+            },
+            shadow: Share::ALL,
+            read: false,
+        }
+    }
+
+    fn table(routes: usize) -> Table<Policy> {
+        let entry = |index| Entry {
+            pattern: Pattern::parse(&format!("GET /v1/things-{index}/{{content}}/tags"))
+                .expect("a valid pattern"),
+            host: None,
+            policy: policy(index),
+        };
+        Table::new((0..routes).map(entry).collect())
+    }
+
+    /// Everything that judgement does for one request, on its way from the path to a side.
+    #[divan::bench(args = [1, 10, 1_000])]
+    fn decide_with_routes(bencher: Bencher<'_, '_>, routes: usize) {
+        let table = table(routes);
+        let switches = Switches {
+            shadow: true,
+            ..Switches::default()
+        };
+        let headers = HeaderMap::new();
+        let path = format!("/v1/things-{}/libc6/tags", routes - 1);
+        bencher.bench(|| {
+            let target = Target {
+                method: &Method::GET,
+                host: Some("tags.example.org"),
+                path: black_box(&path),
+            };
+            let found = table.lookup(target).expect("the last route matches");
+            assert!(!is_ambiguous(target.path));
+            let policy = found.policy;
+            let sources = Sources {
+                captures: &found.captures,
+                query: None,
+                headers: &headers,
+                body: None,
+                client_ip: None,
+            };
+            let key = policy
+                .key
+                .as_ref()
+                .and_then(|template| key(template, &sources));
+            let read = is_read(policy, target.method);
+            let decision = decide(policy, &switches, read, key.as_deref());
+            (decision, sampling(policy, &switches, read, key.as_deref()))
+        });
+    }
+
+    #[divan::bench]
+    fn decide_alone(bencher: Bencher<'_, '_>) {
+        let policy = policy(0);
+        let switches = Switches {
+            shadow: true,
+            ..Switches::default()
+        };
+        bencher.bench(|| {
+            decide(
+                black_box(&policy),
+                &switches,
+                true,
+                black_box(Some("libc6")),
+            )
+        });
+    }
+}
+
+/// `crossfade check`: a file's text to settings, or to every problem.
+mod check {
+    use crossfade::config::{Colour, load, render};
+    use divan::{Bencher, black_box};
+    use std::path::Path;
+
+    fn file(routes: usize, percent: &str) -> String {
+        let route = |index| {
+            format!(
+                "[[route]]\nname = \"r{index}\"\nmatch = \"GET /v1/things-{index}/{{content}}/tags\"\n\
+                 key = \"{{path.content}}\"\npercent = {percent}\nshadow = 100\n\
+                 compare = {{ ignore = [\"$..updated_at\"], unordered = [\"$.tags\"] }}\n"
+            )
+        };
+        let head = "[migration]\nname = \"tags\"\n[old]\nurl = \"http://127.0.0.1:7001\"\n\
+                    [new]\nurl = \"http://127.0.0.1:7002\"\n";
+        head.to_owned() + &(0..routes).map(route).collect::<String>()
+    }
+
+    #[divan::bench(args = [1, 10, 1_000])]
+    fn good_file_with_routes(bencher: Bencher<'_, '_>, routes: usize) {
+        let text = file(routes, "5");
+        assert!(load(&text, Path::new("."), &|_| None).settings.is_some());
+        bencher.bench(|| load(black_box(&text), Path::new("."), &|_| None));
+    }
+
+    /// One problem a route, rendered with its source line.
+    #[divan::bench(args = [1, 10, 1_000])]
+    fn bad_file_with_routes(bencher: Bencher<'_, '_>, routes: usize) {
+        let text = file(routes, "500");
+        bencher.bench(|| {
+            let loaded = load(black_box(&text), Path::new("."), &|_| None);
+            assert_eq!(loaded.problems.len(), routes);
+            render(&loaded.problems, "routes.toml", &text, Colour::Off)
+        });
+    }
+}
+
+/// Do both sides say the same: a pair of answers of about 1, 10 and 100 KB.
+mod compare {
+    use crossfade::compare::{Answer, Rules, Unlimited, Verdict, compare};
+    use crossfade::json::FieldPath;
+    use divan::counter::BytesCount;
+    use divan::{Bencher, black_box};
+    use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+    use serde_json::{Value, json};
+
+    const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
+
+    /// A page of contents with their tags, as the demo's services answer.
+    fn document(size: usize) -> Value {
+        let item = |number: usize| {
+            json!({
+                "content": format!("package-{number}"),
+                "title": "A program that does one thing, and does it well",
+                "section": "utils",
+                "tags": ["implemented-in::c", "interface::commandline", "role::program", "scope::utility"],
+                "weight": number as f64 / 8.0,
+                "updated_at": "2026-01-01T00:00:00Z",
+            })
+        };
+        let mut items: Vec<Value> = Vec::new();
+        while serde_json::to_string(&items).expect("items are JSON").len() < size {
+            items.push(item(items.len()));
+        }
+        json!({ "items": items, "next": null })
+    }
+
+    /// The same with the members of every object the other way round.
+    fn reordered(value: &Value) -> Value {
+        match value {
+            Value::Object(members) => members
+                .iter()
+                .rev()
+                .map(|(name, member)| (name.clone(), reordered(member)))
+                .collect(),
+            Value::Array(elements) => elements.iter().map(reordered).collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        }
+    }
+
+    /// The same with one text changed, in the middle.
+    fn changed(value: &Value) -> Value {
+        let mut value = value.clone();
+        let items = value["items"].as_array_mut().expect("a list of items");
+        let middle = items.len() / 2;
+        items[middle]["section"] = "admin".into();
+        value
+    }
+
+    /// Compares two bodies, which must give a certain verdict.
+    fn bench(bencher: Bencher<'_, '_>, [old, new]: [&[u8]; 2], rules: &Rules, expected: Verdict) {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let judge = || {
+            let [old, new] = [old, new].map(|body| Answer {
+                status: StatusCode::OK,
+                headers: &headers,
+                body: Some(black_box(body)),
+            });
+            compare(&old, &new, black_box(rules), &mut Unlimited)
+        };
+        assert_eq!(judge().verdict, expected);
+        bencher.counter(BytesCount::new(old.len())).bench(judge);
+    }
+
+    fn bytes(value: &Value) -> Vec<u8> {
+        value.to_string().into_bytes()
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn equal_bytes(bencher: Bencher<'_, '_>, size: usize) {
+        let old = bytes(&document(size));
+        bench(
+            bencher,
+            [&old, &old.clone()],
+            &Rules::default(),
+            Verdict::Match,
+        );
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn equal_but_reordered(bencher: Bencher<'_, '_>, size: usize) {
+        let old = document(size);
+        let new = reordered(&old);
+        bench(
+            bencher,
+            [&bytes(&old), &bytes(&new)],
+            &Rules::default(),
+            Verdict::Match,
+        );
+    }
+
+    /// As above, with rules that have to be asked at every place: one to ignore, one for arrays without order.
+    #[divan::bench(args = SIZES)]
+    fn equal_by_rules(bencher: Bencher<'_, '_>, size: usize) {
+        let old = document(size);
+        let mut new = reordered(&old);
+        for item in new["items"].as_array_mut().expect("a list of items") {
+            item["updated_at"] = "2026-02-02T00:00:00Z".into();
+            item["tags"]
+                .as_array_mut()
+                .expect("a list of tags")
+                .reverse();
+        }
+        let path = |text| FieldPath::parse(text).expect("a valid path");
+        let rules = Rules {
+            ignore: vec![path("$..updated_at")],
+            unordered: vec![path("$.items[*].tags")],
+            ..Rules::default()
+        };
+        bench(
+            bencher,
+            [&bytes(&old), &bytes(&new)],
+            &rules,
+            Verdict::Match,
+        );
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn one_change(bencher: Bencher<'_, '_>, size: usize) {
+        let old = document(size);
+        let new = changed(&old);
+        bench(
+            bencher,
+            [&bytes(&old), &bytes(&new)],
+            &Rules::default(),
+            Verdict::Mismatch,
+        );
+    }
+
+    /// The yardstick: what the least that one could do costs, without rules, exact numbers or a word on what differs.
+    #[divan::bench(args = SIZES)]
+    fn yardstick_serde_json(bencher: Bencher<'_, '_>, size: usize) {
+        let old = document(size);
+        let (old, new) = (bytes(&old), bytes(&reordered(&old)));
+        let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).expect("JSON");
+        bencher
+            .counter(BytesCount::new(old.len()))
+            .bench(|| read(black_box(&old)) == read(black_box(&new)));
+    }
+}

@@ -1,0 +1,189 @@
+//! routes.toml: text -> [`Settings`], or every problem.
+
+use crate::config::address;
+use crate::config::problem::{Fault, Problem, is_valid};
+use crate::config::route::{self, Placed};
+use crate::config::section::{Found, Section};
+use crate::config::server;
+use crate::config::settings::{Settings, Upstream};
+use crate::config::syntax::Source;
+use crate::config::upstream;
+use crate::config::walk::{Env, Item, Sink};
+use crate::config::words::{self, MIGRATION, NEW, OLD, ROUTE, SAMPLES, SERVER, Words};
+use crate::route::pattern::Pattern;
+use crate::route::table;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use toml::de::{DeTable, DeValue};
+
+/// What a text says.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings, if no problem is an error.
+    pub settings: Option<Settings>,
+    /// Every problem, in the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads a whole routes.toml. Paths in it are relative to `file_dir`; `${NAME}` in a url asks `env`.
+///
+/// Every problem is found, not the first only, and one mistake is one problem.
+#[must_use]
+pub fn load(text: &str, file_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Loaded {
+    let source = Source::new(text);
+    let (settings, found) = if source.readable {
+        walk(&source, file_dir, env)
+    } else {
+        (None, Vec::new())
+    };
+    let mut problems = source.problems;
+    problems.extend(found);
+    problems.sort_by_key(|p| (p.line, p.column, p.severity));
+    let settings = settings.filter(|_| is_valid(&problems));
+    Loaded { settings, problems }
+}
+
+/// TOML made of a text by leaving out what is broken, for who needs a few keys of a file that can't be used as a whole.
+/// `None` if too little of it is TOML.
+#[must_use]
+pub fn repaired(text: &str) -> Option<String> {
+    let source = Source::new(text);
+    source.readable.then_some(source.toml)
+}
+
+fn walk(source: &Source<'_>, file_dir: &Path, env: Env<'_>) -> (Option<Settings>, Vec<Problem>) {
+    let (tree, _) = DeTable::parse_recoverable(&source.toml);
+    let mut sink = Sink::new(source, env);
+    let settings = settings(tree.get_ref(), &mut sink, file_dir);
+    (settings, sink.into_problems())
+}
+
+fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<Settings> {
+    let top = Section::top(tree, &words::TOP, sink);
+    let migration =
+        table(&top, sink, "migration", &MIGRATION).and_then(|s| server::migration(&s, sink));
+    let server = table(&top, sink, "server", &SERVER).map(|s| server::server(&s, sink, file_dir));
+    let old = table(&top, sink, "old", &OLD).and_then(|s| upstream::upstream(&s, sink));
+    let new = table(&top, sink, "new", &NEW).and_then(|s| upstream::upstream(&s, sink));
+    let samples = table(&top, sink, "samples", &SAMPLES).map(|s| server::samples(&s, sink));
+    let routes = top.read(sink, "route", routes);
+    if let Some(server) = &server {
+        for (name, side) in [("old", &old), ("new", &new)] {
+            if let (Some(side), Some(item)) = (side, top.item(name)) {
+                check_loop(&server.listen, side, &item, sink);
+            }
+        }
+    }
+    let routes = match routes {
+        Found::Absent => Vec::new(),
+        Found::Broken => return None,
+        Found::Good(routes) => routes,
+    };
+    Some(Settings {
+        migration: migration?,
+        server: server?,
+        old: old?,
+        new: new?,
+        samples: samples?,
+        routes,
+    })
+}
+
+/// A table of the top level; one that the file lacks has every default. `None` if it is no table.
+fn table<'d>(
+    top: &Section<'d>,
+    sink: &mut Sink<'_>,
+    name: &str,
+    words: &'static Words,
+) -> Option<Section<'d>> {
+    match top.item(name) {
+        Some(item) => Section::of(&item, words, sink),
+        None => Some(Section::absent(name, words)),
+    }
+}
+
+/// Reads every `[[route]]`, and what concerns several of them.
+fn routes(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Vec<crate::config::settings::Route>> {
+    let DeValue::Array(array) = item.value else {
+        item.wrong_type(
+            sink,
+            "a list of tables",
+            Some("write each route under a line [[route]]"),
+        );
+        return None;
+    };
+    let mut placed = Vec::new();
+    let mut complete = true;
+    for item in item.elements(array) {
+        match Section::of(&item, &ROUTE, sink) {
+            Some(section) => placed.push(route::route(&section, sink)),
+            None => complete = false,
+        }
+    }
+    check_names(&placed, sink);
+    check_reach(&placed, sink);
+    let routes: Option<Vec<_>> = placed.into_iter().map(|placed| placed.route).collect();
+    routes.filter(|_| complete)
+}
+
+/// A name is a label of metrics, and `crossfade set` looks for it.
+fn check_names(routes: &[Placed], sink: &mut Sink<'_>) {
+    let mut first = HashMap::new();
+    for (name, span, path) in routes.iter().filter_map(|r| r.name.as_ref()) {
+        let line = sink.line(span);
+        if let Some(first) = first.get(name) {
+            let message =
+                format!("a route with the name \"{name}\" stands on line {first} already");
+            let fault =
+                Fault::error("duplicate-name", message).hint("give each route a name of its own");
+            sink.report(span, path, fault);
+        } else {
+            first.insert(name, line);
+        }
+    }
+}
+
+/// Warns of routes that earlier ones hide.
+fn check_reach(routes: &[Placed], sink: &mut Sink<'_>) {
+    let known: Vec<&Placed> = routes.iter().filter(|r| r.matcher.is_some()).collect();
+    let matchers: Vec<(&Pattern, Option<&str>)> = known
+        .iter()
+        .filter_map(|r| r.matcher.as_ref())
+        .map(|(p, host)| (p, host.as_deref()))
+        .collect();
+    for (hidden, by) in table::unreachable(&matchers) {
+        let (Some((span, path)), Some((earlier, _))) = (&known[hidden].pattern, &known[by].pattern)
+        else {
+            continue;
+        };
+        let line = sink.line(earlier);
+        let message = format!(
+            "no request reaches this route: the one on line {line} matches all of its requests"
+        );
+        let fault = Fault::warning("unreachable-route", message);
+        sink.report(
+            span,
+            path,
+            fault.hint("the first match wins: move it before that one, or remove it"),
+        );
+    }
+}
+
+/// Warns of a side that is this proxy itself: every request would come back, and be answered 508.
+fn check_loop(listen: &[SocketAddr], side: &Upstream, item: &Item<'_>, sink: &mut Sink<'_>) {
+    let host = side.authority.host().trim_matches(['[', ']']);
+    let Ok(ip) = host.parse() else { return };
+    let target = SocketAddr::new(ip, side.authority.port_u16().unwrap_or(80));
+    let (Some(own), DeValue::Table(table)) = (
+        listen.iter().find(|own| address::clash(own, &target)),
+        item.value,
+    ) else {
+        return;
+    };
+    if let Some(url) = table.get("url") {
+        let message = format!("this side is the proxy itself, which listens on {own}");
+        let fault = Fault::warning("own-address", message).hint("name the address of the service");
+        sink.report(&url.span(), &format!("{}.url", item.path), fault);
+    }
+}

@@ -1,0 +1,133 @@
+//! A route's `compare`.
+
+use crate::compare::{Identity, Rules, StatusRule};
+use crate::config::problem::{Fault, shorten};
+use crate::config::scalar;
+use crate::config::section::Section;
+use crate::config::walk::{Item, Sink};
+use crate::json::{FieldPath, PathError};
+use http::HeaderName;
+
+const STATUS: [(&str, StatusRule); 2] =
+    [("exact", StatusRule::Exact), ("class", StatusRule::Class)];
+
+/// Reads `compare`.
+pub(super) fn rules(section: &Section<'_>, sink: &mut Sink<'_>) -> Rules {
+    let ignore = section.read(sink, "ignore", paths);
+    let unordered = section.read(sink, "unordered", paths);
+    let maps = section.read(sink, "maps", paths);
+    let match_by = section.read(sink, "match_by", |item, sink| {
+        by_path(item, sink, "fields", field)
+    });
+    let tolerance = section.read(sink, "tolerance", |item, sink| {
+        by_path(item, sink, "numbers", tolerance)
+    });
+    let null_is_absent = section.read(sink, "null_is_absent", Item::bool);
+    let headers = section.read(sink, "headers", |item, sink| {
+        item.texts(sink, "header names", header)
+    });
+    let status = section.read(sink, "status", |item, sink| item.one_of(sink, &STATUS));
+    let default = Rules::default();
+    Rules {
+        ignore: ignore.good().unwrap_or_default(),
+        unordered: unordered.good().unwrap_or_default(),
+        match_by: match_by.good().unwrap_or_default(),
+        tolerance: tolerance.good().unwrap_or_default(),
+        maps: maps.good().unwrap_or_default(),
+        null_is_absent: null_is_absent.good().unwrap_or(default.null_is_absent),
+        headers: headers.good().unwrap_or(default.headers),
+        status: status.good().unwrap_or_default(),
+    }
+}
+
+fn paths(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Vec<FieldPath>> {
+    item.texts(
+        sink,
+        "field paths, as in [\"$..updated_at\"]",
+        |item, sink| {
+            let text = item.text(sink)?;
+            FieldPath::parse(text)
+                .map_err(|error| bad_path(&item.inside(sink, error.at), item, sink, &error))
+                .ok()
+        },
+    )
+}
+
+/// A table from field paths to values.
+fn by_path<T>(
+    item: &Item<'_>,
+    sink: &mut Sink<'_>,
+    of: &str,
+    read: impl Fn(&Item<'_>, &mut Sink<'_>) -> Option<T>,
+) -> Option<Vec<(FieldPath, T)>> {
+    let mut all = Vec::new();
+    let mut complete = true;
+    for (key, item) in item.entries(sink, &format!("field paths and {of}"))? {
+        let path = FieldPath::parse(key)
+            .map_err(|error| bad_path(&item.inside_key(sink, error.at), &item, sink, &error));
+        match (path, read(&item, sink)) {
+            (Ok(path), Some(value)) => all.push((path, value)),
+            _ => complete = false,
+        }
+    }
+    complete.then_some(all)
+}
+
+fn bad_path(
+    span: &std::ops::Range<usize>,
+    item: &Item<'_>,
+    sink: &mut Sink<'_>,
+    error: &PathError,
+) {
+    let hint = "a path is RFC 9535 JSONPath of names, [*], indexes and .., as in \"$..updated_at\" or \"$.tags[*].name\"";
+    sink.report(
+        span,
+        &item.path,
+        Fault::error("bad-path", error.message.clone()).hint(hint),
+    );
+}
+
+/// The field by which `match_by` aligns elements: a name, names with dots between them, or a field path of names.
+fn field(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<String> {
+    const HINT: &str = "name the field that tells the elements apart, as in \"id\" or \"user.id\"; a name with dots as in \"$['a.b']\"";
+    let text = item.text(sink)?;
+    let Err(PathError { at, message }) = Identity::parse(text) else {
+        return Some(text.to_owned());
+    };
+    let span = item.inside(sink, at);
+    sink.report(
+        &span,
+        &item.path,
+        Fault::error("bad-path", message).hint(HINT),
+    );
+    None
+}
+
+fn tolerance(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<f64> {
+    let number = scalar::number(item, sink)?;
+    if number.is_finite() && number >= 0.0 {
+        return Some(number);
+    }
+    let fault = Fault::error("out-of-range", format!("a tolerance can't be {number}"));
+    item.report(
+        sink,
+        fault.hint("it is an absolute difference: a number that is not negative, as in 0.001"),
+    );
+    None
+}
+
+fn header(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<HeaderName> {
+    let text = item.text(sink)?;
+    if let Ok(name) = HeaderName::from_bytes(text.as_bytes()) {
+        return Some(name);
+    }
+    let fault = Fault::error(
+        "bad-header",
+        format!("\"{}\" is no name of a header field", shorten(text)),
+    );
+    item.report(
+        sink,
+        fault.hint("write it without a colon, as in \"content-type\""),
+    );
+    None
+}

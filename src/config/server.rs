@@ -1,0 +1,178 @@
+//! `[migration]`, `[server]` and `[samples]`.
+
+use crate::config::address;
+use crate::config::problem::Fault;
+use crate::config::scalar;
+use crate::config::section::{Found, Section};
+use crate::config::settings::{Migration, Samples, Server, Values};
+use crate::config::walk::{Item, Sink};
+use crate::route::decide::Serve;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use toml::de::DeValue;
+
+/// The values of `serve`.
+pub(super) const SERVE: [(&str, Serve); 3] = [
+    ("old", Serve::Old),
+    ("split", Serve::Split),
+    ("new", Serve::New),
+];
+
+/// More threads than this are a slip of the pen.
+const MOST_WORKERS: u64 = 1024;
+
+/// Reads `[migration]`.
+pub(super) fn migration(section: &Section<'_>, sink: &mut Sink<'_>) -> Option<Migration> {
+    let name = section.require(sink, "name", scalar::salt);
+    let serve = section.read(sink, "serve", |item, sink| item.one_of(sink, &SERVE));
+    let shadow = section.read(sink, "shadow", Item::bool);
+    Some(Migration {
+        name: name.good()?,
+        serve: serve.good().unwrap_or_default(),
+        shadow: shadow.good().unwrap_or(true),
+    })
+}
+
+/// Reads `[samples]`.
+pub(super) fn samples(section: &Section<'_>, sink: &mut Sink<'_>) -> Samples {
+    const VALUES: [(&str, Values); 2] = [("redacted", Values::Redacted), ("shown", Values::Shown)];
+    let values = section.read(sink, "values", |item, sink| item.one_of(sink, &VALUES));
+    Samples {
+        values: values.good().unwrap_or_default(),
+    }
+}
+
+/// Reads `[server]`. Paths in it are relative to the file's directory.
+pub(super) fn server(section: &Section<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Server {
+    let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let path = |item: &Item<'_>, sink: &mut Sink<'_>| path(item, sink).map(|p| file_dir.join(p));
+    let listen = section.read(sink, "listen", listen);
+    let admin = section.read(sink, "admin", address::socket);
+    let workers = section.read(sink, "workers", |item, sink| {
+        scalar::count(item, sink, 0..=MOST_WORKERS)
+    });
+    let state_dir = section.read(sink, "state_dir", path);
+    let debug_headers = section.read(sink, "debug_headers", Item::bool);
+    let trusted_proxies = section.read(sink, "trusted_proxies", |item, sink| {
+        item.texts(sink, "networks, as in [\"10.0.0.0/8\"]", address::network)
+    });
+    let admin_hosts = section.read(sink, "admin_hosts", |item, sink| {
+        item.texts(
+            sink,
+            "host names, as in [\"admin.example.org\"]",
+            address::authority,
+        )
+    });
+    let token = section.read(sink, "admin_token_file", path);
+    let no_token = token.is_absent() && sink.absence_is_sure();
+    check_admin(section, sink, &admin, no_token);
+    // Nothing clashes with an address that is broken; that it is was told.
+    let listen = match listen {
+        Found::Absent => vec![local(8080)],
+        Found::Broken => Vec::new(),
+        Found::Good(addresses) => addresses,
+    };
+    let admin = match admin {
+        Found::Absent => local(9900),
+        Found::Broken => local(0),
+        Found::Good(address) => address,
+    };
+    let server = Server {
+        listen,
+        admin,
+        workers: workers.good().unwrap_or(0),
+        state_dir: state_dir.good().unwrap_or_else(|| file_dir.join("state")),
+        debug_headers: debug_headers.good().unwrap_or(false),
+        trusted_proxies: trusted_proxies.good().unwrap_or_default(),
+        admin_hosts: admin_hosts.good().unwrap_or_default(),
+        admin_token_file: token.good(),
+    };
+    check_clash(section, sink, &server);
+    server
+}
+
+/// One address, or a list of them that can all listen.
+fn listen(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Vec<SocketAddr>> {
+    let DeValue::Array(array) = item.value else {
+        return address::socket(item, sink).map(|address| vec![address]);
+    };
+    if array.is_empty() {
+        let fault = Fault::error("bad-value", "`listen` is an empty list");
+        item.report(
+            sink,
+            fault.hint("name at least one address, as in \"127.0.0.1:8080\""),
+        );
+        return None;
+    }
+    let mut good = Vec::new();
+    let mut all = true;
+    for item in item.elements(array) {
+        let Some(address) = address::socket(&item, sink) else {
+            all = false;
+            continue;
+        };
+        if good.iter().any(|other| address::clash(other, &address)) {
+            let fault = Fault::error(
+                "same-address",
+                format!("{address} is taken by an earlier address of the list"),
+            );
+            item.report(sink, fault.hint("name each address and port once"));
+            all = false;
+        }
+        good.push(address);
+    }
+    all.then_some(good)
+}
+
+/// An admin API that others can reach wants a token.
+fn check_admin(
+    section: &Section<'_>,
+    sink: &mut Sink<'_>,
+    admin: &Found<SocketAddr>,
+    no_token: bool,
+) {
+    if let (Found::Good(address), true, Some(item)) = (admin, no_token, section.item("admin"))
+        && !address.ip().to_canonical().is_loopback()
+    {
+        let message = format!(
+            "the admin API on {address} can be reached from other machines and has no token"
+        );
+        let hint = "add `admin_token_file = \"FILE\"` to [server], or listen on 127.0.0.1";
+        item.report(sink, Fault::error("admin-open", message).hint(hint));
+    }
+}
+
+/// The admin API listens on an address of its own, given or by default.
+fn check_clash(section: &Section<'_>, sink: &mut Sink<'_>, server: &Server) {
+    let Some(taken) = server
+        .listen
+        .iter()
+        .find(|address| address::clash(address, &server.admin))
+    else {
+        return;
+    };
+    let given = section.item("admin").or_else(|| section.item("listen"));
+    if let Some(item) = given {
+        let message = format!(
+            "`listen` ({taken}) and `admin` ({}) are the same address",
+            server.admin
+        );
+        item.report(
+            sink,
+            Fault::error("same-address", message).hint("give the admin API a port of its own"),
+        );
+    }
+}
+
+fn path(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<PathBuf> {
+    let text = item.text(sink)?;
+    if text.is_empty() || text.contains('\0') {
+        let fault = Fault::error("bad-value", format!("`{}` is no path", item.name()));
+        item.report(
+            sink,
+            fault.hint("a path is relative to the file, or absolute"),
+        );
+        return None;
+    }
+    Some(PathBuf::from(text))
+}

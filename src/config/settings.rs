@@ -1,0 +1,204 @@
+//! What the program may rely on: immutable and valid.
+
+use crate::compare::Rules;
+use crate::route::bucket::Share;
+use crate::route::decide::{Pins, Serve};
+use crate::route::pattern::Pattern;
+use crate::side::Side;
+use crate::template::Template;
+use ipnet::IpNet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A whole, valid routes.toml.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `[migration]`.
+    pub migration: Migration,
+    /// `[server]`.
+    pub server: Server,
+    /// `[old]`.
+    pub old: Upstream,
+    /// `[new]`.
+    pub new: Upstream,
+    /// `[samples]`.
+    pub samples: Samples,
+    /// `[[route]]`, in the order of the file.
+    pub routes: Vec<Route>,
+}
+
+impl Settings {
+    /// The settings of one side.
+    #[must_use]
+    pub fn upstream(&self, side: Side) -> &Upstream {
+        match side {
+            Side::Old => &self.old,
+            Side::New => &self.new,
+        }
+    }
+}
+
+/// `[migration]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// Salt of every bucket.
+    pub name: String,
+    /// The total switch.
+    pub serve: Serve,
+    /// False stops all shadowing.
+    pub shadow: bool,
+}
+
+/// `[server]`. All but the last fields need a restart to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Addresses for clients.
+    pub listen: Vec<SocketAddr>,
+    /// Address of the admin API.
+    pub admin: SocketAddr,
+    /// Threads that serve; 0 for one a core.
+    pub workers: usize,
+    /// Durable state; absolute, or relative to the working directory after the file's folder was put before it.
+    pub state_dir: PathBuf,
+    /// Answer with `x-crossfade-*`.
+    pub debug_headers: bool,
+    /// Peers whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Further Host values that may change things through the admin API.
+    pub admin_hosts: Vec<String>,
+    /// File of the bearer token that guards `/api/*`.
+    pub admin_token_file: Option<PathBuf>,
+}
+
+/// `[old]` or `[new]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Upstream {
+    /// Host name or address literal, and the port unless it is 80: `127.0.0.1:7001`, `tags.internal`.
+    pub authority: http::uri::Authority,
+    /// Until a connection stands.
+    pub connect_timeout: Duration,
+    /// Until the head of the answer.
+    pub timeout: Duration,
+    /// The Host that the side sees.
+    pub host: HostRule,
+    /// Limits of the process for this side.
+    pub pool: Pool,
+}
+
+/// The Host that a side sees.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HostRule {
+    /// The client's.
+    Preserve,
+    /// The url's.
+    Upstream,
+    /// This one.
+    Name(http::HeaderValue),
+}
+
+/// Limits of the process for one side's connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pool {
+    /// Connections in all.
+    pub max_connections: usize,
+    /// Idle ones among them.
+    pub max_idle: usize,
+    /// An idle one is closed after this.
+    pub idle_timeout: Duration,
+    /// One is not used again after this.
+    pub max_age: Duration,
+    /// Requests that may wait for a connection.
+    pub queue: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            max_connections: 1024,
+            max_idle: 256,
+            idle_timeout: Duration::from_secs(4),
+            max_age: Duration::from_secs(600),
+            queue: 1024,
+        }
+    }
+}
+
+/// `[samples]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Samples {
+    /// Whether stored mismatches show values.
+    pub values: Values,
+}
+
+/// Whether stored mismatches show values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Values {
+    /// A type and a keyed hash stand for each value.
+    #[default]
+    Redacted,
+    /// As they came.
+    Shown,
+}
+
+/// `[[route]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Label of its metrics.
+    pub name: String,
+    /// Methods and path.
+    pub pattern: Pattern,
+    /// Host that it is limited to.
+    pub host: Option<String>,
+    /// How a request's key is made.
+    pub key: Option<Template>,
+    /// Share of keys served by new.
+    pub percent: Share,
+    /// The route's own switch.
+    pub serve: Serve,
+    /// Keys with a fixed side.
+    pub pins: Pins,
+    /// The route's own salt.
+    pub salt: Option<String>,
+    /// What happens when new fails.
+    pub fallback: Fallback,
+    /// What is mirrored.
+    pub shadow: Shadow,
+    /// POST and PUT are reads.
+    pub read: bool,
+    /// How answers are compared.
+    pub compare: Rules,
+}
+
+/// What happens when new serves and fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// The client sees the failure.
+    Off,
+    /// Old is asked when new fails, or has sent no head within `after` (`None`: the side's timeout).
+    On {
+        /// Patience with new.
+        after: Option<Duration>,
+    },
+}
+
+/// What is mirrored, and within which bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shadow {
+    /// Share of keys mirrored.
+    pub percent: Share,
+    /// From the moment a copy is taken up.
+    pub timeout: Duration,
+    /// Bytes of a body, each way.
+    pub max_body: usize,
+}
+
+impl Default for Shadow {
+    fn default() -> Self {
+        Self {
+            percent: Share::NONE,
+            timeout: Duration::from_secs(5),
+            max_body: 256 * 1024,
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The loader as a whole: good files, and tables of mistakes with the exact place of each.
+
+mod generated;
+mod mistakes;
+mod routes;
+
+use crate::config::settings::{Fallback, HostRule, Settings, Values};
+use crate::config::{Loaded, load};
+use crate::route::decide::Serve;
+use std::path::Path;
+use std::time::Duration;
+
+pub(super) const HEAD: &str = "\
+[migration]
+name = \"tags\"
+[old]
+url = \"http://127.0.0.1:7001\"
+[new]
+url = \"http://127.0.0.1:7002\"
+";
+
+/// Every key that this version reads.
+pub(super) const REFERENCE: &str = r#"
+[migration]
+name   = "tags"
+serve  = "old"
+shadow = false
+[server]
+listen  = ["127.0.0.1:8080", "[::1]:8080"]
+admin   = "0.0.0.0:9900"
+workers = 4
+state_dir = "/var/lib/crossfade"
+debug_headers = true
+trusted_proxies = ["10.1.2.3/8", "127.0.0.1", "fd00::/8"]
+admin_hosts = ["Admin.example.org:9900"]
+admin_token_file = "token"
+[old]
+url = "http://${HOST}:7001/"
+connect_timeout = "2s"
+timeout = "1m"
+host = "upstream"
+pool = { max_connections = 1, max_idle = 0, idle_timeout = "500ms", max_age = "1h", queue = 0 }
+[new]
+url = "http://tags.new"
+host = "tags.example.org"
+[samples]
+values = "shown"
+[[route]]
+name    = "content-tags"
+match   = "GET /contents/{content}/tags"
+host    = "Tags.Example.org"
+key     = "{path.content}"
+percent = 12.34
+serve   = "new"
+salt    = "other salt"
+pin     = { new = ["0ad"], old = ["bash"] }
+fallback = { after = "1s" }
+shadow  = { percent = 100, timeout = "2s", max_body = "1MiB" }
+[route.compare]
+ignore = ["$..updated_at"]
+unordered = ["$.tags"]
+match_by = { "$.items" = "id" }
+tolerance = { "$..weight" = 1e-6, "$..count" = 1 }
+maps = ["$.counts"]
+null_is_absent = true
+headers = ["Content-Type", "etag"]
+status = "class"
+[[route]]
+name = "search"
+match = "POST,GET /search"
+read = true
+percent = 100
+shadow = 0.5
+fallback = false
+"#;
+
+pub(super) fn read(text: &str) -> Loaded {
+    load(text, Path::new("/srv"), &|name| match name {
+        "HOST" => Some("tags.internal".to_owned()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    })
+}
+
+fn good(text: &str) -> Settings {
+    let loaded = read(text);
+    assert!(loaded.problems.is_empty(), "{:#?}", loaded.problems);
+    loaded
+        .settings
+        .expect("a file without problems has settings")
+}
+
+#[test]
+fn the_smallest_file_has_every_default() {
+    let settings = good(HEAD);
+    assert_eq!(settings.migration.name, "tags");
+    assert_eq!(settings.migration.serve, Serve::Split);
+    assert!(settings.migration.shadow);
+    assert_eq!(settings.server.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(settings.server.admin, "127.0.0.1:9900".parse().unwrap());
+    assert_eq!(settings.server.workers, 0);
+    assert_eq!(settings.server.state_dir, Path::new("/srv/state"));
+    assert!(!settings.server.debug_headers);
+    assert_eq!(settings.samples.values, Values::Redacted);
+    assert_eq!(settings.old.authority.as_str(), "127.0.0.1:7001");
+    assert_eq!(settings.old.connect_timeout, Duration::from_secs(1));
+    assert_eq!(settings.old.timeout, Duration::from_secs(15));
+    assert_eq!(settings.old.host, HostRule::Preserve);
+    assert_eq!(
+        (
+            settings.old.pool.max_connections,
+            settings.old.pool.max_idle
+        ),
+        (1024, 256)
+    );
+    assert_eq!(settings.old.pool.idle_timeout, Duration::from_secs(4));
+    assert_eq!(
+        (settings.old.pool.max_age, settings.old.pool.queue),
+        (Duration::from_secs(600), 1024)
+    );
+    assert_eq!(settings.old.pool, settings.new.pool);
+    assert!(settings.routes.is_empty());
+
+    let route = good(&format!(
+        "{HEAD}[[route]]\nname = \"all\"\nmatch = \"* /{{rest*}}\"\n"
+    ))
+    .routes
+    .remove(0);
+    assert_eq!(
+        (route.percent.steps(), route.shadow.percent.steps()),
+        (0, 0)
+    );
+    assert_eq!(
+        (route.shadow.timeout, route.shadow.max_body),
+        (Duration::from_secs(5), 256 * 1024)
+    );
+    assert_eq!(route.fallback, Fallback::On { after: None });
+    assert_eq!(route.serve, Serve::Split);
+    assert_eq!(
+        (route.key, route.salt, route.host, route.read),
+        (None, None, None, false)
+    );
+    assert_eq!(route.compare, crate::compare::Rules::default());
+}
+
+#[test]
+fn the_reference_says_what_it_says() {
+    let settings = good(REFERENCE);
+    assert_eq!(
+        (settings.migration.serve, settings.migration.shadow),
+        (Serve::Old, false)
+    );
+    assert_eq!(settings.server.listen.len(), 2);
+    assert_eq!(settings.server.state_dir, Path::new("/var/lib/crossfade"));
+    assert_eq!(
+        settings.server.admin_token_file.as_deref(),
+        Some(Path::new("/srv/token"))
+    );
+    assert_eq!(settings.server.admin_hosts, ["admin.example.org:9900"]);
+    let nets: Vec<_> = settings
+        .server
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(nets, ["10.0.0.0/8", "127.0.0.1/32", "fd00::/8"]);
+    assert_eq!(settings.old.authority.as_str(), "tags.internal:7001");
+    assert_eq!(settings.new.authority.as_str(), "tags.new");
+    assert_eq!(settings.old.host, HostRule::Upstream);
+    assert_eq!(
+        settings.new.host,
+        HostRule::Name("tags.example.org".parse().unwrap())
+    );
+    assert_eq!(
+        (settings.old.pool.max_connections, settings.old.pool.queue),
+        (1, 0)
+    );
+    let route = &settings.routes[0];
+    assert_eq!(route.pattern.as_str(), "GET /contents/{content}/tags");
+    assert_eq!(route.host.as_deref(), Some("tags.example.org"));
+    assert_eq!(route.key.as_ref().unwrap().as_str(), "{path.content}");
+    assert_eq!(route.percent.steps(), 1234);
+    assert_eq!(route.salt.as_deref(), Some("other salt"));
+    assert!(route.pins.new.contains("0ad") && route.pins.old.contains("bash"));
+    assert_eq!(
+        route.fallback,
+        Fallback::On {
+            after: Some(Duration::from_secs(1))
+        }
+    );
+    assert_eq!(
+        (route.shadow.percent.steps(), route.shadow.max_body),
+        (10_000, 1 << 20)
+    );
+    assert_eq!(route.compare.ignore[0].as_str(), "$..updated_at");
+    assert_eq!(route.compare.match_by[0].1, "id");
+    let tolerances: Vec<_> = route
+        .compare
+        .tolerance
+        .iter()
+        .map(|(path, by)| (path.as_str(), *by))
+        .collect();
+    assert_eq!(tolerances, [("$..weight", 1e-6), ("$..count", 1.0)]);
+    assert_eq!(route.compare.headers, ["content-type", "etag"]);
+    assert!(route.compare.null_is_absent);
+    assert!(settings.routes[1].read);
+    assert_eq!(settings.routes[1].fallback, Fallback::Off);
+    assert_eq!(settings.routes[1].shadow.percent.steps(), 50);
+}
+
+#[test]
+fn a_warning_leaves_the_file_usable() {
+    let text = format!(
+        "{HEAD}[[route]]\nname = \"a\"\nmatch = \"GET /{{x*}}\"\n[[route]]\nname = \"b\"\nmatch = \"GET /b\"\n"
+    );
+    let loaded = read(&text);
+    assert!(loaded.settings.is_some());
+    let found: Vec<_> = loaded
+        .problems
+        .iter()
+        .map(|p| (p.code, p.line, p.column))
+        .collect();
+    assert_eq!(found, [("unreachable-route", 12, 9)]);
+}
+
+#[test]
+fn what_needs_a_restart_is_named_and_nothing_else() {
+    let with = |server: &str| good(&format!("{HEAD}[server]\n{server}\n"));
+    let check = |server: &str, expected: &[&str]| {
+        assert_eq!(
+            crate::config::restart_required(&with(""), &with(server)),
+            expected,
+            "{server}"
+        );
+    };
+    check("", &[]);
+    check(
+        "debug_headers = true\ntrusted_proxies = [\"::1\"]\nadmin_hosts = [\"a\"]",
+        &[],
+    );
+    check("listen = \"127.0.0.1:8081\"", &["server.listen"]);
+    check(
+        "admin = \"127.0.0.1:9901\"\nworkers = 2\nstate_dir = \"s\"",
+        &["server.admin", "server.workers", "server.state_dir"],
+    );
+}
+
+#[test]
+fn the_hash_of_a_content_is_the_known_one() {
+    let expected = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(crate::config::sha256(b""), expected);
+}
