@@ -1,0 +1,329 @@
+//! Who asked, and through whom: `via`, `forwarded`, `x-forwarded-*`, `x-crossfade-shadow` and the shadow's `traceparent`.
+//!
+//! Invariant: what a peer outside `trusted_proxies` says about others is never passed on nor believed.
+
+use bytes::Bytes;
+use http::Version;
+use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Marks the copy that the shadow side gets.
+pub const X_CROSSFADE_SHADOW: HeaderName = HeaderName::from_static("x-crossfade-shadow");
+
+/// This process's name in `via`: `crossfade-` and 16 hex digits.
+#[derive(Clone, Debug)]
+pub struct ProcessId {
+    name: String,
+    via_1_0: HeaderValue,
+    via_1_1: HeaderValue,
+}
+
+impl ProcessId {
+    /// A name made of random bits; two processes with the same bits would take each other for themselves.
+    #[must_use]
+    pub fn new(random: u64) -> Self {
+        let name = format!("crossfade-{random:016x}");
+        let via = |version: &str| {
+            HeaderValue::from_str(&format!("{version} {name}"))
+                .expect("a hex name is a field value")
+        };
+        Self {
+            via_1_0: via("1.0"),
+            via_1_1: via("1.1"),
+            name,
+        }
+    }
+
+    /// `crossfade-` and 16 hex digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// The member that this process adds to Via for a message of this version (RFC 9110 §7.6.3).
+    fn via(&self, version: Version) -> HeaderValue {
+        if version == Version::HTTP_10 {
+            self.via_1_0.clone()
+        } else {
+            self.via_1_1.clone()
+        }
+    }
+}
+
+/// Whether this process has passed the request on before: its name stands in Via.
+#[must_use]
+pub fn is_loop(headers: &HeaderMap, id: &ProcessId) -> bool {
+    elements(headers, &VIA).any(|member| {
+        let mut words = member
+            .split(|byte| byte.is_ascii_whitespace())
+            .filter(|word| !word.is_empty());
+        words
+            .nth(1)
+            .is_some_and(|received_by| received_by.eq_ignore_ascii_case(id.name.as_bytes()))
+    })
+}
+
+/// The comma-separated elements of a list field, over all its lines; from the right with `rev`.
+fn elements<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+    headers
+        .get_all(name)
+        .into_iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+}
+
+/// The connection that a request came by.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer<'a> {
+    /// The address at the other end.
+    pub address: IpAddr,
+    /// `server.trusted_proxies`.
+    pub trusted_proxies: &'a [IpNet],
+    /// How the peer speaks with us.
+    pub scheme: Scheme,
+}
+
+/// How a peer speaks with us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The public name: in URLs and in `x-forwarded-proto`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+impl Peer<'_> {
+    /// Whether what the peer says about others is believed.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        self.trusts(self.address.to_canonical())
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies
+            .iter()
+            .any(|net| net.contains(&address))
+    }
+
+    /// Who asked first: the rightmost address of X-Forwarded-For outside `trusted_proxies`, else the peer; an untrusted peer is itself.
+    ///
+    /// An element that is no address ends the search with the peer: what stands left of it was vouched for by nobody. IPv4 addresses in
+    /// IPv6 form are brought to IPv4 form, so that a client has one text whatever socket it came by.
+    #[must_use]
+    pub fn client_ip(&self, headers: &HeaderMap) -> IpAddr {
+        let peer = self.address.to_canonical();
+        if !self.trusts(peer) {
+            return peer;
+        }
+        for element in elements(headers, &X_FORWARDED_FOR)
+            .rev()
+            .filter(|element| !element.is_empty())
+        {
+            match address_of(element) {
+                Some(address) if self.trusts(address) => {}
+                Some(address) => return address,
+                None => return peer,
+            }
+        }
+        peer
+    }
+}
+
+/// An element of X-Forwarded-For: an address, in brackets or not, with a port or without.
+fn address_of(element: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(element).ok()?;
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    let address = bare
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
+    address.map(|address| address.to_canonical())
+}
+
+/// Fields that [`stamp`] may add.
+const STAMPED: usize = 5;
+
+/// Sets `via`, `x-forwarded-for`, `-proto`, `-host` and `forwarded` for the next hop.
+///
+/// From an untrusted peer every X-Forwarded-*, Forwarded and X-Crossfade-Shadow is removed first; from a trusted one the lists are appended
+/// to, `-proto`, `-host` and the shadow's mark are kept. Names with `_` for `-` count as the same: CGI-like services can't tell them apart.
+/// Host must still be the client's: call it before the side's own host is put in.
+pub fn stamp(headers: &mut HeaderMap, version: Version, peer: &Peer<'_>, id: &ProcessId) {
+    let address = peer.address.to_canonical();
+    if !peer.trusts(address) {
+        remove_claims(headers);
+    }
+    // What follows would make the map grow and hash all its names again, twice.
+    headers.reserve(STAMPED);
+    let host = headers.get(HOST).cloned();
+    append_to_list(headers, &X_FORWARDED_FOR, |list| {
+        push_address(list, address)
+    });
+    append_to_list(headers, &FORWARDED, |list| {
+        push_forwarded_element(list, address, host.as_ref(), peer.scheme);
+    });
+    headers
+        .entry(X_FORWARDED_PROTO)
+        .or_insert(HeaderValue::from_static(peer.scheme.name()));
+    if let Some(host) = host {
+        headers.entry(X_FORWARDED_HOST).or_insert(host);
+    }
+    headers.append(VIA, id.via(version));
+}
+
+fn remove_claims(headers: &mut HeaderMap) {
+    // Most requests make none: they cost a look at the first letter of each name.
+    let first = |headers: &HeaderMap| {
+        let mut names = headers.keys();
+        names.find(|name| is_claim(name.as_str())).cloned()
+    };
+    while let Some(name) = first(headers) {
+        headers.remove(name);
+    }
+}
+
+fn is_claim(name: &str) -> bool {
+    if !name.starts_with(['x', 'f']) {
+        return false;
+    }
+    let begins = |prefix: &str| {
+        let mut bytes = name
+            .bytes()
+            .map(|byte| if byte == b'_' { b'-' } else { byte });
+        prefix.bytes().all(|byte| bytes.next() == Some(byte))
+    };
+    begins("x-forwarded-")
+        || (name.len() == 9 && begins("forwarded"))
+        || (name.len() == 18 && begins("x-crossfade-shadow"))
+}
+
+/// Puts all lines of a list field and one more element into one line: many services read the first line only.
+fn append_to_list(headers: &mut HeaderMap, name: &HeaderName, push: impl FnOnce(&mut Vec<u8>)) {
+    let mut list = Vec::with_capacity(96);
+    for line in headers
+        .get_all(name)
+        .iter()
+        .map(|value| value.as_bytes().trim_ascii())
+        .filter(|line| !line.is_empty())
+    {
+        list.extend_from_slice(line);
+        list.extend_from_slice(b", ");
+    }
+    push(&mut list);
+    let value = HeaderValue::from_maybe_shared(Bytes::from(list))
+        .expect("field values joined by a comma and an ASCII element are a field value");
+    headers.insert(name, value);
+}
+
+/// The usual text of an address. IPv4 by hand: the machinery of formatting costs more than the rest of the field.
+fn push_address(text: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    text.push(b'.');
+                }
+                if octet >= 100 {
+                    text.push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    text.push(b'0' + octet / 10 % 10);
+                }
+                text.push(b'0' + octet % 10);
+            }
+        }
+        IpAddr::V6(address) => text.extend_from_slice(address.to_string().as_bytes()),
+    }
+}
+
+/// One element of RFC 7239: `for=192.0.2.1;host=example.org;proto=http`. An IPv6 address stands in brackets and quotes (§6).
+fn push_forwarded_element(
+    element: &mut Vec<u8>,
+    address: IpAddr,
+    host: Option<&HeaderValue>,
+    scheme: Scheme,
+) {
+    let (before, after): (&[u8], &[u8]) = match address {
+        IpAddr::V4(_) => (b"for=", b""),
+        IpAddr::V6(_) => (b"for=\"[", b"]\""),
+    };
+    element.extend_from_slice(before);
+    push_address(element, address);
+    element.extend_from_slice(after);
+    if let Some(host) = host.and_then(|host| host.to_str().ok()) {
+        element.extend_from_slice(b";host=");
+        push_token_or_quoted(element, host.as_bytes());
+    }
+    element.extend_from_slice(b";proto=");
+    element.extend_from_slice(scheme.name().as_bytes());
+}
+
+fn push_token_or_quoted(text: &mut Vec<u8>, value: &[u8]) {
+    let is_token_char =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    if !value.is_empty() && value.iter().all(is_token_char) {
+        text.extend_from_slice(value);
+        return;
+    }
+    text.push(b'"');
+    for byte in value {
+        if matches!(byte, b'"' | b'\\') {
+            text.push(b'\\');
+        }
+        text.push(*byte);
+    }
+    text.push(b'"');
+}
+
+/// The `traceparent` of a copy: the same trace and flags, and a span id of its own made of random bits. `None` if the text is not valid
+/// (W3C Trace Context §3.2); a later version is answered in the form of version 00, as the standard asks.
+#[must_use]
+pub fn child_traceparent(traceparent: &str, random: u64) -> Option<String> {
+    let mut fields = traceparent.split('-');
+    let (version, trace, parent, flags) = (
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+        fields.next()?,
+    );
+    let is_hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_id =
+        |text: &str, length: usize| is_hex(text, length) && text.bytes().any(|byte| byte != b'0');
+    let good =
+        is_hex(version, 2) && version != "ff" && (version != "00" || fields.next().is_none());
+    if !good || !is_id(trace, 32) || !is_id(parent, 16) || !is_hex(flags, 2) {
+        return None;
+    }
+    let parent = u64::from_str_radix(parent, 16).ok()?;
+    let span = [random, random ^ 1, random ^ 2]
+        .into_iter()
+        .find(|span| *span != 0 && *span != parent)?;
+    Some(format!("00-{trace}-{span:016x}-{flags}"))
+}
+
+#[cfg(test)]
+mod tests;

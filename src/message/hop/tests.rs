@@ -1,0 +1,278 @@
+//! Tables and properties of what must not travel on.
+
+use super::*;
+use proptest::prelude::*;
+
+fn fields(lines: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            value.parse().unwrap(),
+        );
+    }
+    headers
+}
+
+#[test]
+fn only_chunked_is_a_transfer_coding_that_can_be_passed_on() {
+    let check = |lines: &[&str], expected| {
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|line| ("transfer-encoding", *line))
+            .collect();
+        assert_eq!(is_only_chunked(&fields(&lines)), expected, "{lines:?}");
+    };
+    check(&[], true);
+    check(&["chunked"], true);
+    check(&[" ,Chunked, "], true);
+    check(&["gzip, chunked"], false);
+    check(&["gzip", "chunked"], false);
+    check(&["chunked, chunked"], false);
+    check(&["chunked;x=1"], false);
+    check(&["identity"], false);
+}
+
+#[test]
+fn hop_by_hop_fields_go_and_all_others_stay() {
+    let check = |before: &[(&str, &str)], after: &[(&str, &str)]| {
+        let mut headers = fields(before);
+        remove_hop_by_hop(&mut headers);
+        assert_eq!(headers, fields(after), "{before:?}");
+    };
+    check(&[("accept", "*/*")], &[("accept", "*/*")]);
+    check(&[("connection", "close")], &[]);
+    check(
+        &[
+            ("connection", "keep-alive, X-One"),
+            ("x-one", "1"),
+            ("x-one", "2"),
+            ("x-two", "2"),
+        ],
+        &[("x-two", "2")],
+    );
+    check(
+        &[
+            ("connection", "x-one"),
+            ("connection", ",, x-two ,"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+        ],
+        &[],
+    );
+    check(
+        &[
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "close"),
+            ("te", "gzip"),
+            ("upgrade", "h2c"),
+        ],
+        &[],
+    );
+    for connection in ["close", "transfer-encoding"] {
+        check(
+            &[
+                ("connection", connection),
+                ("transfer-encoding", "chunked"),
+                ("content-length", "5"),
+            ],
+            &[],
+        );
+    }
+    check(
+        &[("transfer-encoding", "chunked"), ("trailer", "x-sum")],
+        &[("trailer", "x-sum")],
+    );
+    check(
+        &[("connection", "not a name, \"x-one\""), ("x-one", "1")],
+        &[("x-one", "1")],
+    );
+    check(
+        &[
+            ("connection", "connection, keep-alive"),
+            ("keep-alive", "timeout=5"),
+        ],
+        &[],
+    );
+    check(
+        &[("proxy-authorization", "Basic eA==")],
+        &[("proxy-authorization", "Basic eA==")],
+    );
+}
+
+#[test]
+fn connection_cannot_name_what_frames_routes_or_protects() {
+    for name in [
+        "Host",
+        "Content-Length",
+        "Trailer",
+        "Authorization",
+        "Via",
+        "Forwarded",
+        "X-Forwarded-For",
+        "x-forwarded-host",
+        "X-Forwarded-Proto",
+        "X-Crossfade-Shadow",
+    ] {
+        let mut headers = fields(&[("connection", name), (name, "1")]);
+        remove_hop_by_hop(&mut headers);
+        assert_eq!(headers, fields(&[(name, "1")]), "{name}");
+    }
+}
+
+#[test]
+fn trailers_are_accepted_only_by_their_name() {
+    let check = |te: &[&str], accepted: bool| {
+        let lines: Vec<_> = te.iter().map(|value| ("te", *value)).collect();
+        assert_eq!(accepts_trailers(&fields(&lines)), accepted, "{te:?}");
+    };
+    check(&[], false);
+    check(&["trailers"], true);
+    check(&["gzip;q=0.5, Trailers"], true);
+    check(&["gzip", "trailers"], true);
+    check(&["trailers;q=1"], true);
+    check(&["deflate, trailersx"], false);
+    check(&["gzip;x=trailers"], false);
+}
+
+#[test]
+fn trailers_are_asked_for_with_one_te_and_one_connection() {
+    let mut headers = fields(&[("te", "gzip"), ("connection", "close")]);
+    ask_for_trailers(&mut headers);
+    assert_eq!(headers, fields(&[("te", "trailers"), ("connection", "te")]));
+}
+
+#[test]
+fn an_expectation_is_100_continue_or_none() {
+    let check = |version, value: &str, expected| {
+        assert_eq!(
+            expects_continue(version, &fields(&[("expect", value)])),
+            expected,
+            "{version:?} {value}"
+        );
+    };
+    check(Version::HTTP_11, "100-Continue", true);
+    check(Version::HTTP_11, "x, 100-continue", true);
+    check(Version::HTTP_11, "200-ok", false);
+    check(Version::HTTP_10, "100-continue", false);
+    assert!(!expects_continue(Version::HTTP_11, &fields(&[])));
+}
+
+#[test]
+fn host_is_settled_or_refused() {
+    let check = |version: Version,
+                 target: &str,
+                 hosts: &[&str],
+                 expected: Result<Option<&str>, HostError>| {
+        let lines: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
+        let mut headers = fields(&lines);
+        let result = settle_host(version, &target.parse().unwrap(), &mut headers);
+        let found = result.map(|()| headers.get(HOST).map(|host| host.to_str().unwrap()));
+        assert_eq!(found, expected, "{version:?} {target} {hosts:?}");
+    };
+    let (v10, v11) = (Version::HTTP_10, Version::HTTP_11);
+    check(
+        v11,
+        "/",
+        &["tags.example.org"],
+        Ok(Some("tags.example.org")),
+    );
+    check(v11, "/", &["127.0.0.1:8080"], Ok(Some("127.0.0.1:8080")));
+    check(
+        v11,
+        "/",
+        &["[2001:db8::1]:80"],
+        Ok(Some("[2001:db8::1]:80")),
+    );
+    check(v11, "/", &["a%20b"], Ok(Some("a%20b")));
+    check(v11, "*", &["example.org:"], Ok(Some("example.org:")));
+    check(v11, "/", &[], Err(HostError::Missing));
+    check(v10, "/", &[], Ok(None));
+    check(v10, "/", &["a", "a"], Err(HostError::Several));
+    check(v11, "/", &["a", "b"], Err(HostError::Several));
+    for wrong in [
+        "", "a b", "u@a", "a:b", "a:80:81", "a/b", "[::1", "[]", "[::1]x", "::1", ":80", "a%2",
+        "a:123456", "a,b:x", "a\"", "<a>",
+    ] {
+        check(v11, "/", &[wrong], Err(HostError::Invalid));
+    }
+    check(
+        v11,
+        "http://real.example/x",
+        &["other.example"],
+        Ok(Some("real.example")),
+    );
+    check(v11, "http://real.example/x", &[], Err(HostError::Missing));
+    check(
+        v11,
+        "http://user@real.example/x",
+        &["a"],
+        Err(HostError::Invalid),
+    );
+    check(
+        v10,
+        "http://real.example:81/x",
+        &[],
+        Ok(Some("real.example:81")),
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn no_hop_by_hop_field_survives_any_connection(
+        options in prop::collection::vec("[a-zA-Z-]{0,12}|close|te|upgrade|host|[ -~]{0,8}", 0..6),
+        named in prop::collection::vec("[a-z]{1,6}-[a-z]{1,6}", 0..4),
+        kept in "end-[a-z]{3,9}",
+        chunked in any::<bool>(),
+    ) {
+        let mut headers = HeaderMap::new();
+        if chunked {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        for name in ["te", "upgrade", "keep-alive", "proxy-connection", "host", "content-length"] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+        }
+        for name in named.iter().chain([&kept]) {
+            headers.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("1"));
+        }
+        headers.append(CONNECTION, HeaderValue::from_str(&options.join(",")).unwrap());
+        headers.append(CONNECTION, HeaderValue::from_str(&named.join(" , ")).unwrap());
+        let is_named = |name: &str| {
+            let listed = options.join(",");
+            named.iter().any(|other| other == name) || listed.split(',').any(|other| other.trim().eq_ignore_ascii_case(name))
+        };
+        remove_hop_by_hop(&mut headers);
+        for name in ["connection", "te", "upgrade", "transfer-encoding", "keep-alive", "proxy-connection"] {
+            prop_assert!(!headers.contains_key(name), "{} survived", name);
+        }
+        for name in &named {
+            prop_assert!(!headers.contains_key(name.as_str()), "{} survived", name);
+        }
+        prop_assert!(headers.contains_key(HOST));
+        prop_assert_eq!(headers.contains_key(CONTENT_LENGTH), !chunked);
+        prop_assert_eq!(headers.contains_key(kept.as_str()), !is_named(&kept));
+    }
+
+    #[test]
+    fn arbitrary_values_never_panic(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6)) {
+        let mut headers = HeaderMap::new();
+        for (name, bytes) in [CONNECTION, TE, EXPECT, HOST, CONNECTION, TE].into_iter().zip(values) {
+            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                headers.append(name, value);
+            }
+        }
+        let _: bool = accepts_trailers(&headers);
+        let _: bool = expects_continue(Version::HTTP_11, &headers);
+        let single = headers.clone();
+        let settled = settle_host(Version::HTTP_11, &Uri::from_static("/"), &mut headers);
+        prop_assert_eq!(&headers, &single);
+        if settled.is_ok() {
+            let host = headers[HOST].to_str().unwrap();
+            prop_assert!(host.parse::<http::uri::Authority>().is_ok(), "{:?}", host);
+        }
+        remove_hop_by_hop(&mut headers);
+        prop_assert!(!headers.contains_key(CONNECTION) && !headers.contains_key(TE));
+    }
+}

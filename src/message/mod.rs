@@ -1,0 +1,7 @@
+//! Headers and bodies: what a proxy must take out, put in, and say itself.
+
+pub mod body;
+pub mod capture;
+pub mod forwarded;
+pub mod hop;
+pub mod reply;

@@ -1,0 +1,344 @@
+//! The closed lists of label values. Whatever a label can say is a variant here (or of `compare`), so no answer and no client can
+//! make a series; the only open label, `field`, is bounded in `divergence`.
+
+use crate::compare::{Incomparable, Kind, Verdict};
+use crate::side::Side;
+use http::{Method, StatusCode};
+
+/// A closed list of label values.
+pub(super) trait Label: Copy + 'static {
+    /// Every value, in the order of [`Label::index`].
+    const ALL: &'static [Self];
+
+    /// The place in [`Label::ALL`].
+    fn index(self) -> usize;
+
+    /// The public name.
+    fn text(self) -> &'static str;
+}
+
+/// Declares an enum together with its names.
+macro_rules! labels {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The public name: a label value, and a key of the admin API's JSON.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl Label for $name {
+            const ALL: &'static [Self] = Self::ALL;
+
+            fn index(self) -> usize {
+                self as usize
+            }
+
+            fn text(self) -> &'static str {
+                self.name()
+            }
+        }
+    )+};
+}
+
+labels! {
+    /// The side whose answer the client got.
+    ServedBy {
+        /// The old side.
+        Old = "old",
+        /// The new side.
+        New = "new",
+        /// Neither: the proxy answered by itself, or nobody did.
+        Nobody = "none",
+    }
+
+    /// How a request ended for the client.
+    CodeClass {
+        /// 100 to 199: a switch of protocols.
+        Informational = "1xx",
+        /// 200 to 299.
+        Success = "2xx",
+        /// 300 to 399.
+        Redirection = "3xx",
+        /// 400 to 499.
+        ClientError = "4xx",
+        /// 500 and above.
+        ServerError = "5xx",
+        /// The answer did not reach the client whole.
+        Aborted = "aborted",
+    }
+
+    /// Why a side was asked.
+    Role {
+        /// For the client.
+        Serve = "serve",
+        /// For a comparison.
+        Shadow = "shadow",
+    }
+
+    /// How a side failed.
+    UpstreamError {
+        /// No connection.
+        Connect = "connect",
+        /// No head in time.
+        Timeout = "timeout",
+        /// The connection closed early.
+        Reset = "reset",
+        /// What came is no HTTP.
+        Protocol = "protocol",
+        /// Every connection was in use, and so was the queue.
+        Queue = "queue",
+    }
+
+    /// Why old was asked after new.
+    FallbackReason {
+        /// New could not be connected to.
+        Connect = "connect",
+        /// New sent no head in time.
+        Timeout = "timeout",
+        /// New closed before the head.
+        Reset = "reset",
+        /// New broke the protocol before the head.
+        Protocol = "protocol",
+        /// New answered 502, 503 or 504.
+        Status = "status",
+    }
+
+    /// Why a sampled request made no pair.
+    Dropped {
+        /// The queue of shadow requests was full.
+        Queue = "queue",
+        /// The memory of shadow requests was used up.
+        Bytes = "bytes",
+        /// A body over `max_body`.
+        Body = "body",
+        /// Answered 304 or 206.
+        Validator = "validator",
+        /// The served side failed before a whole answer.
+        ServedFailed = "served_failed",
+        /// The client left.
+        Aborted = "aborted",
+        /// The proxy was stopping.
+        Shutdown = "shutdown",
+    }
+
+    /// Why a request was refused.
+    Rejected {
+        /// It is no HTTP that can be forwarded.
+        BadRequest = "bad_request",
+        /// A path on a route with a key that two parsers could read differently.
+        EncodedPath = "encoded_path",
+        /// A method that is not proxied.
+        Method = "method",
+        /// It came through this process before.
+        Loop = "loop",
+        /// Its head is over the limit.
+        HeadTooLarge = "head_too_large",
+        /// Its target is over the limit.
+        UriTooLong = "uri_too_long",
+    }
+
+    /// What became of a changed file.
+    ReloadResult {
+        /// It is in force.
+        Applied = "applied",
+        /// It says what is in force already.
+        Unchanged = "unchanged",
+        /// It has errors, and changed nothing.
+        Rejected = "rejected",
+    }
+
+    /// A method as a label.
+    MethodLabel {
+        /// GET
+        Get = "GET",
+        /// HEAD
+        Head = "HEAD",
+        /// POST
+        Post = "POST",
+        /// PUT
+        Put = "PUT",
+        /// DELETE
+        Delete = "DELETE",
+        /// CONNECT
+        Connect = "CONNECT",
+        /// OPTIONS
+        Options = "OPTIONS",
+        /// TRACE
+        Trace = "TRACE",
+        /// PATCH
+        Patch = "PATCH",
+        /// Every other one.
+        Other = "other",
+    }
+}
+
+impl From<Side> for ServedBy {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Old => Self::Old,
+            Side::New => Self::New,
+        }
+    }
+}
+
+impl From<StatusCode> for CodeClass {
+    fn from(status: StatusCode) -> Self {
+        match status.as_u16() {
+            100..=199 => Self::Informational,
+            200..=299 => Self::Success,
+            300..=399 => Self::Redirection,
+            400..=499 => Self::ClientError,
+            _ => Self::ServerError,
+        }
+    }
+}
+
+impl From<&Method> for MethodLabel {
+    fn from(method: &Method) -> Self {
+        match *method {
+            Method::GET => Self::Get,
+            Method::HEAD => Self::Head,
+            Method::POST => Self::Post,
+            Method::PUT => Self::Put,
+            Method::DELETE => Self::Delete,
+            Method::CONNECT => Self::Connect,
+            Method::OPTIONS => Self::Options,
+            Method::TRACE => Self::Trace,
+            Method::PATCH => Self::Patch,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Label for Side {
+    const ALL: &'static [Self] = &Self::BOTH;
+
+    fn index(self) -> usize {
+        self.index()
+    }
+
+    fn text(self) -> &'static str {
+        self.name()
+    }
+}
+
+labels! {
+    /// A verdict as a label, without the reason of an incomparable pair.
+    VerdictLabel {
+        /// Equal under the rules.
+        Match = "match",
+        /// Different under the rules.
+        Mismatch = "mismatch",
+        /// Can't be known.
+        Incomparable = "incomparable",
+    }
+}
+
+impl From<Verdict> for VerdictLabel {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Match => Self::Match,
+            Verdict::Mismatch => Self::Mismatch,
+            Verdict::Incomparable(_) => Self::Incomparable,
+        }
+    }
+}
+
+impl Label for Incomparable {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn text(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl Label for Kind {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn text(self) -> &'static str {
+        self.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every list is in the order of its indexes, and no name stands twice.
+    fn check<L: Label + std::fmt::Debug>() {
+        let mut names: Vec<_> = L::ALL.iter().map(|label| label.text()).collect();
+        for (place, label) in L::ALL.iter().enumerate() {
+            assert_eq!(label.index(), place, "{label:?}");
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), L::ALL.len(), "{names:?}");
+    }
+
+    #[test]
+    fn lists_are_ordered_and_names_unique() {
+        check::<Side>();
+        check::<ServedBy>();
+        check::<CodeClass>();
+        check::<Role>();
+        check::<UpstreamError>();
+        check::<FallbackReason>();
+        check::<Dropped>();
+        check::<Rejected>();
+        check::<ReloadResult>();
+        check::<MethodLabel>();
+        check::<VerdictLabel>();
+        check::<Incomparable>();
+        check::<Kind>();
+    }
+
+    #[test]
+    fn every_standard_method_has_its_own_label_and_no_other() {
+        for label in MethodLabel::ALL {
+            let method = Method::from_bytes(label.name().as_bytes()).unwrap();
+            assert_eq!(MethodLabel::from(&method), *label);
+        }
+        assert_eq!(
+            MethodLabel::from(&Method::from_bytes(b"PROPFIND").unwrap()),
+            MethodLabel::Other
+        );
+    }
+
+    #[test]
+    fn status_classes() {
+        for (status, class) in [
+            (101, "1xx"),
+            (200, "2xx"),
+            (304, "3xx"),
+            (499, "4xx"),
+            (500, "5xx"),
+            (999, "5xx"),
+        ] {
+            assert_eq!(
+                CodeClass::from(StatusCode::from_u16(status).unwrap()).name(),
+                class
+            );
+        }
+    }
+}
