@@ -1,6 +1,7 @@
 //! crossfade moves a live HTTP service from an old backend to a new one while nobody notices.
 //!
-//! The rooms stand in reading order: a room imports only from rooms above it in this file.
+//! The rooms stand in reading order: a room imports only from rooms above it in this file. To follow a request, begin at
+//! [`proxy`]; to see where all choices are made, read [`route`] and [`compare`].
 
 // The words that judgement shares: the two sides, JSON as it was written, "{path.x}" templates.
 pub mod side;
@@ -19,3 +20,15 @@ pub mod config;
 pub mod message;
 pub mod store;
 pub mod telemetry;
+
+// Connections to the sides.
+pub mod upstream;
+
+// What is in force: settings made ready, and the one place that swaps them.
+pub mod plan;
+
+// What happens beside the request path: the other side is asked, the pair judged.
+pub mod shadow;
+
+// The request path.
+pub mod proxy;

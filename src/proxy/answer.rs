@@ -1,0 +1,162 @@
+//! The answer on its way to the client: passed on frame by frame, counted when the last one was handed over.
+
+use crate::message::body::BodyError;
+use crate::message::reply::Problem;
+use crate::plan::RoutePlan;
+use crate::proxy::failure;
+use crate::proxy::meter::Meter;
+use crate::proxy::observe::Observed;
+use crate::proxy::upload::Upload;
+use crate::upstream::{Fault, Lease};
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// What a client's connection gets to send.
+#[derive(Debug)]
+pub(super) enum AnswerBody {
+    /// The proxy's own words.
+    Local(Full<Bytes>),
+    /// A side's words.
+    Passing(Box<Passing>),
+}
+
+impl AnswerBody {
+    pub(super) fn local(problem: &Problem, method: &Method) -> Response<Self> {
+        problem.respond(method).map(Self::Local)
+    }
+}
+
+/// A side's answer, and everything that ends with it. Dropped before its end, the client is gone: the connection to the side
+/// is closed, and the request counts as aborted.
+#[derive(Debug)]
+pub(super) struct Passing {
+    pub(super) incoming: Incoming,
+    pub(super) status: StatusCode,
+    pub(super) route: Arc<RoutePlan>,
+    pub(super) upload: Option<Arc<Upload>>,
+    /// Until the answer has ended.
+    pub(super) open: Option<Open>,
+}
+
+/// What an answer holds until it has ended.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) lease: Lease,
+    pub(super) meter: Meter,
+    pub(super) observed: Option<Observed>,
+}
+
+impl Passing {
+    /// The body for a client's connection. An answer without a body has ended with its head.
+    pub(super) fn into_body(mut self) -> AnswerBody {
+        if self.incoming.is_end_stream() {
+            self.ended();
+        }
+        AnswerBody::Passing(Box::new(self))
+    }
+
+    fn ended(&mut self) {
+        let Some(Open {
+            lease,
+            meter,
+            observed,
+        }) = self.open.take()
+        else {
+            return;
+        };
+        let uploaded = self.upload.as_ref().is_none_or(|upload| upload.close());
+        if uploaded {
+            lease.complete();
+        }
+        meter.complete(self.status);
+        if let Some(observed) = observed {
+            observed.ended(self.upload.as_deref());
+        }
+    }
+
+    fn broke(&mut self, error: hyper::Error) -> BodyError {
+        let fault = Fault::from_hyper(error);
+        if let Some(Open {
+            lease,
+            meter: _,
+            observed,
+        }) = self.open.take()
+        {
+            lease.broke(&fault);
+            failure::log(&self.route, lease.endpoint().side(), &fault);
+            if let Some(observed) = observed {
+                observed.broke();
+            }
+        }
+        BodyError::Upstream(Box::new(fault))
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let (Some(_), Some(upload)) = (&self.open, &self.upload) {
+            upload.close();
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let passing = match self.get_mut() {
+            Self::Local(full) => {
+                return Pin::new(full)
+                    .poll_frame(cx)
+                    .map_err(|never| match never {});
+            }
+            Self::Passing(passing) => passing,
+        };
+        let frame = match ready!(Pin::new(&mut passing.incoming).poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(passing.broke(error)))),
+            None => {
+                passing.ended();
+                return Poll::Ready(None);
+            }
+        };
+        if let (Some(data), Some(observed)) = (
+            frame.data_ref(),
+            passing
+                .open
+                .as_mut()
+                .and_then(|open| open.observed.as_mut()),
+        ) {
+            observed.passed(data);
+        }
+        // hyper asks no further after trailers, or after the last byte of a sized body.
+        if frame.is_trailers() || passing.incoming.is_end_stream() {
+            passing.ended();
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Local(full) => full.is_end_stream(),
+            Self::Passing(passing) => passing.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Local(full) => full.size_hint(),
+            Self::Passing(passing) => passing.incoming.size_hint(),
+        }
+    }
+}

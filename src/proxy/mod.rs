@@ -1,0 +1,17 @@
+//! The request path: a connection is accepted, each request decided once, forwarded, and its answer passed on.
+//!
+//! Reads from top to bottom: `accept` -> `serve` -> `forward` -> `answer`. Errors become a response in `failure` alone.
+
+pub mod accept;
+mod answer;
+mod failure;
+mod forward;
+mod head;
+mod meter;
+mod observe;
+mod serve;
+mod upload;
+mod worker;
+
+pub use serve::MAX_TARGET;
+pub use worker::{Worker, WorkerParts};

@@ -1,0 +1,199 @@
+//! What the request path does for a shadow: it keeps copies within bounds, and offers them when the served answer has ended.
+
+use crate::message::capture::{Capture, Reservation, Spoiled};
+use crate::plan::RoutePlan;
+use crate::proxy::head::Head;
+use crate::proxy::upload::Upload;
+use crate::route::decide::Decision;
+use crate::shadow::exchange::copy_headers;
+use crate::shadow::offer::{head_size, own_fields, own_target};
+use crate::shadow::{AnswerCopy, Offers, Pair, RequestCopy, Ticket};
+use crate::side::Side;
+use crate::telemetry::Dropped;
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, StatusCode};
+use http_body::Body;
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A sampled request, before its answer.
+#[derive(Debug)]
+pub(super) struct Sampled {
+    ticket: Ticket,
+    pair: Box<Pair>,
+    offers: Offers,
+}
+
+/// What was decided of a request: its key, the decision, the generation that decided.
+pub(super) type Decided = (Option<String>, Decision, u64);
+
+impl Sampled {
+    /// Copies a request. `None`, and counted, if there is no memory for it or its body is too long.
+    pub(super) fn take(
+        route: &Arc<RoutePlan>,
+        head: &Head,
+        upload: Option<&Upload>,
+        offers: &Offers,
+        (key, decision, generation): Decided,
+    ) -> Option<Self> {
+        let ticket = Ticket::sampled(Arc::clone(route));
+        let mut memory = Reservation::new(Arc::clone(offers.budget()));
+        let target = head
+            .target
+            .path_and_query()
+            .map_or(0, |target| target.as_str().len());
+        let size = head_size(&head.headers) + target + key.as_ref().map_or(0, String::len);
+        if !memory.grow(size) {
+            ticket.dropped(Dropped::Bytes);
+            return None;
+        }
+        if let Some(upload) = upload {
+            let capture = Capture::new(
+                route.shadow.max_body,
+                Arc::clone(offers.budget()),
+                upload.expected(),
+            );
+            if let Some(why) = capture.spoiled() {
+                ticket.dropped(reason(why));
+                return None;
+            }
+            upload.copy_to(capture);
+        }
+        let pair = Box::new(Pair {
+            route: Arc::clone(route),
+            at: Timestamp::now(),
+            generation,
+            key,
+            bucket: decision.bucket,
+            served: decision.side,
+            request: RequestCopy {
+                method: head.method.clone(),
+                target: own_target(&head.target),
+                headers: copy_headers(&head.headers),
+                body: Bytes::new(),
+            },
+            answer: AnswerCopy {
+                status: StatusCode::OK,
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+                latency: Duration::ZERO,
+            },
+            memory: vec![memory],
+        });
+        Some(Self {
+            ticket,
+            pair,
+            offers: offers.clone(),
+        })
+    }
+
+    /// It makes no pair.
+    pub(super) fn dropped(self, reason: Dropped) {
+        self.ticket.dropped(reason);
+    }
+
+    /// The head of its answer is there, as the side sent it. `None`, and counted, if it can make no pair.
+    pub(super) fn answered(
+        mut self,
+        side: Side,
+        head: &Parts,
+        body: &Incoming,
+        latency: Duration,
+    ) -> Option<Observed> {
+        if matches!(
+            head.status,
+            StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT
+        ) {
+            self.ticket.dropped(Dropped::Validator);
+            return None;
+        }
+        let budget = Arc::clone(self.offers.budget());
+        let capture = Capture::new(
+            self.pair.route.shadow.max_body,
+            Arc::clone(&budget),
+            body.size_hint().exact(),
+        );
+        let mut memory = Reservation::new(budget);
+        let spoiled = if memory.grow(head_size(&head.headers)) {
+            capture.spoiled()
+        } else {
+            Some(Spoiled::Budget)
+        };
+        if let Some(why) = spoiled {
+            self.ticket.dropped(reason(why));
+            return None;
+        }
+        self.pair.memory.push(memory);
+        self.pair.served = side;
+        self.pair.answer.status = head.status;
+        self.pair.answer.headers = own_fields(&head.headers);
+        self.pair.answer.latency = latency;
+        Some(Observed {
+            sampled: self,
+            capture,
+        })
+    }
+}
+
+/// A sampled request whose answer is passing.
+#[derive(Debug)]
+pub(super) struct Observed {
+    sampled: Sampled,
+    capture: Capture,
+}
+
+impl Observed {
+    /// A frame of the answer went by.
+    pub(super) fn passed(&mut self, frame: &[u8]) {
+        self.capture.push(frame);
+    }
+
+    /// The answer broke in the middle: there is nothing to compare with.
+    pub(super) fn broke(self) {
+        self.sampled.ticket.dropped(Dropped::ServedFailed);
+    }
+
+    /// The answer has ended: offers the pair, or counts why there is none.
+    pub(super) fn ended(self, upload: Option<&Upload>) {
+        let Self {
+            sampled:
+                Sampled {
+                    ticket,
+                    mut pair,
+                    offers,
+                },
+            capture,
+        } = self;
+        if let Some(upload) = upload {
+            // An answer that did not wait for the whole body leaves no whole copy of it.
+            let copy = upload
+                .take_copy()
+                .map_or(Err(Spoiled::TooLarge), Capture::finish);
+            match copy {
+                Ok((body, memory)) => {
+                    pair.request.body = body;
+                    pair.memory.push(memory);
+                }
+                Err(why) => return ticket.dropped(reason(why)),
+            }
+        }
+        match capture.finish() {
+            Ok((body, memory)) => {
+                pair.answer.body = body;
+                pair.memory.push(memory);
+                offers.offer(ticket, pair);
+            }
+            Err(why) => ticket.dropped(reason(why)),
+        }
+    }
+}
+
+fn reason(why: Spoiled) -> Dropped {
+    match why {
+        Spoiled::TooLarge => Dropped::Body,
+        Spoiled::Budget => Dropped::Bytes,
+    }
+}

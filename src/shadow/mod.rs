@@ -1,0 +1,14 @@
+//! Do both sides give the same answer? A copy of a request and of its answer is offered, the other side is asked, the pair judged.
+//!
+//! Nothing here can make a request wait: offering never blocks, and all memory comes from a budget of the lab's own.
+//! Every sampled request is counted exactly once more: as dropped with a reason, or as asked and then judged.
+
+pub mod exchange;
+pub mod offer;
+mod record;
+pub mod run;
+pub mod ticket;
+
+pub use offer::{AnswerCopy, Offers, Pair, RequestCopy};
+pub use run::{Lab, Memory};
+pub use ticket::Ticket;

@@ -1,0 +1,109 @@
+//! What can go wrong between us and a side, whose fault it is, and what it may be answered with.
+
+use crate::message::body::{BodyError, Outgoing};
+use crate::telemetry::UpstreamError;
+use http::Request;
+use std::error::Error;
+use std::io;
+
+/// What went wrong before the head of an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The connection could not be made.
+    #[error("connecting failed")]
+    Connect(#[source] io::Error),
+    /// The connection was not made in time.
+    #[error("connecting timed out")]
+    ConnectTimeout,
+    /// No head of an answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The connection broke.
+    #[error("the connection broke before the answer")]
+    Reset(#[source] hyper::Error),
+    /// What came is no HTTP answer.
+    #[error("the answer is no HTTP/1.1")]
+    Protocol(#[source] hyper::Error),
+    /// It switched protocols though nobody asked it to.
+    #[error("the answer switches protocols though nobody asked for it")]
+    Switched,
+    /// Its body has a transfer coding other than chunked, which nobody asked for.
+    #[error("the answer has a transfer coding that nobody asked for")]
+    TransferCoding,
+    /// Every connection is in use and so is every place in the queue, or the wait was too long.
+    #[error("every connection is in use")]
+    Queue,
+    /// The client's own body broke off; no fault of the side.
+    #[error("the client's body broke off")]
+    Client(#[source] hyper::Error),
+}
+
+impl Fault {
+    /// The label of `crossfade_upstream_errors_total`; `None` where the side has no fault.
+    #[must_use]
+    pub fn label(&self) -> Option<UpstreamError> {
+        match self {
+            Self::Connect(_) | Self::ConnectTimeout => Some(UpstreamError::Connect),
+            Self::Timeout => Some(UpstreamError::Timeout),
+            Self::Reset(_) => Some(UpstreamError::Reset),
+            Self::Protocol(_) | Self::Switched | Self::TransferCoding => {
+                Some(UpstreamError::Protocol)
+            }
+            Self::Queue => Some(UpstreamError::Queue),
+            Self::Client(_) => None,
+        }
+    }
+
+    /// Sorts what hyper's client says.
+    #[must_use]
+    pub fn from_hyper(error: hyper::Error) -> Self {
+        let clients =
+            causes(&error).any(|cause| matches!(cause.downcast_ref(), Some(BodyError::Client(_))));
+        if clients {
+            Self::Client(error)
+        } else if error.is_parse() || is_bad_framing(&error) {
+            Self::Protocol(error)
+        } else {
+            Self::Reset(error)
+        }
+    }
+}
+
+/// Whether a body ended because its framing makes no sense: hyper tells it as an I/O error of one of these kinds.
+#[must_use]
+pub fn is_bad_framing(error: &hyper::Error) -> bool {
+    causes(error).any(|cause| {
+        let kind = cause.downcast_ref().map(io::Error::kind);
+        matches!(
+            kind,
+            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+        )
+    })
+}
+
+fn causes(error: &hyper::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let mut next = error.source();
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
+}
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong.
+    pub fault: Fault,
+    /// The request, if no byte of it was sent.
+    pub unsent: Option<Box<Request<Outgoing>>>,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            unsent: None,
+        }
+    }
+}

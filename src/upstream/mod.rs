@@ -1,0 +1,14 @@
+//! Connections to the old and the new side: endpoints with the limits of the process, pools of each worker, one exchange.
+//!
+//! A worker never shares a connection with another one. What all share are the atomics and semaphores of an [`Endpoint`].
+
+pub mod connect;
+pub mod endpoint;
+pub mod failure;
+pub mod pool;
+pub mod send;
+
+pub use endpoint::{Endpoint, Endpoints};
+pub use failure::{Failure, Fault, is_bad_framing};
+pub use pool::Pools;
+pub use send::{Answer, Dispatch, Lease, out_of_time, send};
