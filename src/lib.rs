@@ -32,3 +32,9 @@ pub mod shadow;
 
 // The request path.
 pub mod proxy;
+
+// Admin API, health, metrics page.
+pub mod admin;
+
+// Threads, following the file, signals.
+pub mod app;

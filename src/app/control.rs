@@ -1,0 +1,78 @@
+//! The control thread: admin API, following the file, upkeep of the metrics.
+
+use crate::admin::{self, Admin};
+use crate::app::failure::StartError;
+use crate::app::running::Shared;
+use crate::app::threads::Runtimes;
+use crate::app::watch::Follower;
+use crate::proxy::accept::Stop;
+use crate::telemetry::Telemetry;
+use std::future::pending;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often histograms take in their samples, which pile up until then.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// Starts the control thread.
+pub(super) fn begin(
+    runtimes: &mut Runtimes,
+    listener: TcpListener,
+    follower: Option<Follower>,
+    reloads: UnboundedReceiver<()>,
+    shared: &Shared,
+) -> Result<(), StartError> {
+    let readiness = admin::Readiness::default();
+    readiness.open();
+    let router = admin::router(Admin {
+        live: Arc::clone(&shared.live),
+        telemetry: Arc::clone(&shared.telemetry),
+        mismatches: Arc::clone(&shared.mismatches),
+        state: Arc::clone(&shared.state),
+        readiness: readiness.clone(),
+        address: listener.local_addr()?,
+    });
+    let telemetry = Arc::clone(&shared.telemetry);
+    let mut draining = shared.stop.subscribe();
+    runtimes.control(move |stop| async move {
+        let mut stopped = stop.clone();
+        let admin = admin::serve(listener, router, admin::Limits::default(), async move {
+            // An error says that whoever could stop us is gone.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        });
+        let follow = async {
+            match follower {
+                Some(follower) => follower.run(reloads, stop.clone()).await,
+                None => pending().await,
+            }
+        };
+        let unready = async {
+            let _ = draining.wait_for(|stop| *stop != Stop::Running).await;
+            readiness.close();
+            pending().await
+        };
+        tokio::select! {
+            served = admin => {
+                if let Err(error) = served {
+                    tracing::error!(%error, "the admin API has ended");
+                }
+            }
+            () = follow => {}
+            () = upkeep(&telemetry) => {}
+            () = unready => {}
+        }
+    })?;
+    Ok(())
+}
+
+async fn upkeep(telemetry: &Telemetry) {
+    let mut ticks = interval(UPKEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        telemetry.upkeep();
+    }
+}

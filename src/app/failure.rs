@@ -1,0 +1,26 @@
+//! What can keep a proxy from starting.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// Why a proxy did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address can't be listened on.
+    #[error("{key}: can't listen on {address}")]
+    Listen {
+        /// The key that names it.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The system has no randomness.
+    #[error("the system has no randomness")]
+    Randomness(#[from] getrandom::Error),
+    /// A thread or a runtime can't be made.
+    #[error("a thread can't be started")]
+    Thread(#[from] io::Error),
+}

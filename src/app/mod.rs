@@ -1,0 +1,18 @@
+//! The one place that wires threads, watching and signals: [`start`] turns settings and listeners into a [`Running`] proxy.
+//!
+//! Threads: workers serve, one acceptor hands them connections, the lab compares at lower priority, control does the rest.
+
+mod control;
+mod failure;
+mod listeners;
+mod running;
+mod signals;
+mod start;
+mod threads;
+mod watch;
+
+pub use failure::StartError;
+pub use listeners::Listeners;
+pub use running::Running;
+pub use start::{Start, start};
+pub use watch::{ConfigFile, Reading, check, read};

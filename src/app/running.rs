@@ -1,0 +1,123 @@
+//! A proxy that runs: what can be asked of it, and how it is stopped.
+
+use crate::app::threads::Runtimes;
+use crate::message::capture::Budget;
+use crate::plan::Live;
+use crate::proxy::accept::Stop;
+use crate::store::{Mismatches, StateDir};
+use crate::telemetry::Telemetry;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// How long requests may go on after a stop was asked for.
+pub(super) const DRAIN: Duration = Duration::from_secs(30);
+
+/// What the threads of a proxy share with whoever started it.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) live: Arc<Live>,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) mismatches: Arc<Mismatches>,
+    pub(super) shadow_memory: Arc<Budget>,
+    pub(super) state: Arc<StateDir>,
+    pub(super) stop: watch::Sender<Stop>,
+    pub(super) reload: mpsc::UnboundedSender<()>,
+}
+
+/// A proxy that runs. Dropped, it stops without draining.
+#[derive(Debug)]
+pub struct Running {
+    pub(super) shared: Shared,
+    runtimes: Runtimes,
+    addresses: Vec<SocketAddr>,
+    admin: SocketAddr,
+}
+
+impl Running {
+    pub(super) fn new(
+        shared: Shared,
+        runtimes: Runtimes,
+        addresses: Vec<SocketAddr>,
+        admin: SocketAddr,
+    ) -> Self {
+        Self {
+            shared,
+            runtimes,
+            addresses,
+            admin,
+        }
+    }
+
+    /// Where clients are served.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where the admin API is.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The Plan in force.
+    #[must_use]
+    pub fn live(&self) -> &Arc<Live> {
+        &self.shared.live
+    }
+
+    /// The process's cells.
+    #[must_use]
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.shared.telemetry
+    }
+
+    /// The mismatches that are kept.
+    #[must_use]
+    pub fn mismatches(&self) -> &Arc<Mismatches> {
+        &self.shared.mismatches
+    }
+
+    /// The memory of all pairs: nothing of it is taken when no shadow is queued or under way.
+    #[must_use]
+    pub fn shadow_memory(&self) -> &Arc<Budget> {
+        &self.shared.shadow_memory
+    }
+
+    /// The runtime of the lab: what blocks it must not touch a request.
+    #[must_use]
+    pub fn lab_runtime(&self) -> Option<&runtime::Handle> {
+        self.runtimes.lab_runtime()
+    }
+
+    /// Reads the file again, as SIGHUP does.
+    pub fn reload(&self) {
+        // Without a file to follow nobody listens.
+        let _ = self.shared.reload.send(());
+    }
+
+    /// Stops: no new connections, what runs may go on for at most 30 seconds. Blocks until every thread has ended.
+    pub fn stop(mut self) {
+        self.end(DRAIN);
+    }
+
+    pub(super) fn end(&mut self, drain: Duration) {
+        self.shared.stop.send_replace(Stop::Draining(now() + drain));
+        self.runtimes.join();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a stop has a deadline")]
+fn now() -> Instant {
+    Instant::from_std(std::time::Instant::now())
+}

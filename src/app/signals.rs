@@ -1,0 +1,51 @@
+//! SIGTERM and SIGINT drain, a second SIGINT ends at once, SIGHUP reads the file again.
+
+use crate::app::running::Running;
+use std::io;
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Exit status after a second SIGINT: 128 and the signal's number.
+const INTERRUPTED: i32 = 130;
+
+impl Running {
+    /// Serves until a signal says stop, then drains and returns.
+    ///
+    /// # Errors
+    /// Where signals can't be received; the proxy has then stopped.
+    pub fn run_until_signal(self) -> io::Result<()> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut hangup = signal(SignalKind::hangup())?;
+            // Told only now: who reads this may send a signal, which would have killed the process before.
+            for address in self.addresses() {
+                tracing::info!("serving on http://{address}");
+            }
+            tracing::info!("admin API and metrics on http://{}", self.admin());
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                    _ = hangup.recv() => self.reload(),
+                }
+            }
+            tracing::info!("stopping: no new connections, requests may go on for 30 s");
+            let mut stopped = tokio::task::spawn_blocking(move || self.stop());
+            loop {
+                tokio::select! {
+                    _ = &mut stopped => return Ok(()),
+                    _ = interrupt.recv() => {
+                        tracing::warn!("a second SIGINT: ending at once");
+                        std::process::exit(INTERRUPTED);
+                    }
+                    _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
+                }
+            }
+        })
+    }
+}

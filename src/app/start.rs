@@ -1,0 +1,122 @@
+//! Settings and listeners -> a running proxy, or the reason why not.
+
+use crate::app::control;
+use crate::app::failure::StartError;
+use crate::app::listeners::Listeners;
+use crate::app::running::{Running, Shared};
+use crate::app::threads::{self, Runtimes};
+use crate::app::watch::{ConfigFile, Follower};
+use crate::config::{Problem, Settings};
+use crate::message::forwarded::ProcessId;
+use crate::plan::Live;
+use crate::proxy::WorkerParts;
+use crate::proxy::accept::{Stop, inlet};
+use crate::shadow::{Lab, Offers};
+use crate::store::{Mismatches, Redactor, StateDir};
+use crate::telemetry::Telemetry;
+use std::io;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use tokio::sync::{mpsc, watch};
+
+/// What a proxy starts from.
+#[derive(Debug)]
+pub struct Start {
+    /// What is to be in force.
+    pub settings: Settings,
+    /// Hash of the text of the settings, in hex.
+    pub sha256: String,
+    /// Open sockets.
+    pub listeners: Listeners,
+    /// The file that is followed; `None` for settings that nobody edits.
+    pub file: Option<ConfigFile>,
+    /// What is wrong with the file, if the settings are those of the last good copy.
+    pub rejected: Vec<Problem>,
+}
+
+/// Starts a proxy on threads of its own.
+///
+/// # Errors
+/// [`StartError`]; nothing runs then.
+pub fn start(start: Start) -> Result<Running, StartError> {
+    let Start {
+        settings,
+        sha256,
+        listeners,
+        file,
+        rejected,
+    } = start;
+    let workers = match settings.server.workers {
+        0 => available_parallelism().map_or(1, usize::from),
+        some => some,
+    };
+    let state = Arc::new(StateDir::new(&settings.server.state_dir));
+    let overrule = state.load_override().unwrap_or_else(|error| {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the override can't be read; the proxy starts without one"
+        );
+        None
+    });
+    let telemetry = Telemetry::new();
+    let live = Arc::new(Live::new(
+        settings,
+        sha256,
+        overrule,
+        Arc::clone(&telemetry),
+    ));
+    if !rejected.is_empty() {
+        live.rejected(rejected);
+    }
+    let (offers, queues) = Offers::channel();
+    let mismatches = Arc::new(Mismatches::new());
+    let shadow_memory = Arc::clone(offers.budget());
+    let lab = Lab::new(
+        Arc::clone(&shadow_memory),
+        Arc::clone(&mismatches),
+        Arc::new(Redactor::new()?),
+    );
+    let parts = WorkerParts {
+        live: Arc::clone(&live),
+        telemetry: Arc::clone(&telemetry),
+        offers,
+        process: ProcessId::new(getrandom::u64()?),
+    };
+
+    let (stop, _) = watch::channel(Stop::Running);
+    let (reload, reloads) = mpsc::unbounded_channel();
+    let shared = Shared {
+        live,
+        telemetry,
+        mismatches,
+        shadow_memory,
+        state,
+        stop,
+        reload,
+    };
+    let addresses = listeners
+        .clients
+        .iter()
+        .map(|listener| listener.local_addr())
+        .collect::<Result<_, _>>()?;
+    let admin = listeners.admin.local_addr()?;
+
+    let mut runtimes = Runtimes::default();
+    runtimes.lab(lab, queues)?;
+    let inlets = (0..workers).map(|index| {
+        let (inlet, outlet) = inlet();
+        runtimes.worker(index, parts.clone(), outlet, shared.stop.subscribe())?;
+        Ok(inlet)
+    });
+    let inlets = inlets.collect::<Result<Vec<_>, io::Error>>()?;
+    threads::acceptor(
+        &mut runtimes,
+        listeners.clients,
+        inlets,
+        shared.stop.subscribe(),
+    )?;
+    let follower =
+        file.map(|file| Follower::new(file, Arc::clone(&shared.live), Arc::clone(&shared.state)));
+    control::begin(&mut runtimes, listeners.admin, follower, reloads, &shared)?;
+    Ok(Running::new(shared, runtimes, addresses, admin))
+}

@@ -1,0 +1,156 @@
+//! The threads of a proxy, and how they end: acceptor and workers drain, then the lab stops, control last.
+
+use crate::proxy::WorkerParts;
+use crate::proxy::accept::{Stop, WorkerInlet, WorkerOutlet, accept, work};
+use crate::shadow::Lab;
+use crate::shadow::offer::Queues;
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use tokio::runtime;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Threads that ask and compare.
+const LAB_THREADS: usize = 2;
+
+/// How much the lab gives way to everybody else: the difference of `nice`.
+const LAB_NICENESS: i32 = 10;
+
+/// The threads of a proxy.
+#[derive(Debug, Default)]
+pub(super) struct Runtimes {
+    serving: Vec<JoinHandle<()>>,
+    lab: Option<Stoppable>,
+    control: Option<Stoppable>,
+    lab_runtime: Option<runtime::Handle>,
+}
+
+/// A thread that ends when it is told to.
+#[derive(Debug)]
+struct Stoppable {
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+impl Runtimes {
+    pub(super) fn worker(
+        &mut self,
+        index: usize,
+        parts: WorkerParts,
+        outlet: WorkerOutlet,
+        stop: watch::Receiver<Stop>,
+    ) -> io::Result<()> {
+        let thread = single(format!("cf-worker-{index}"), move || {
+            work(parts, outlet, stop)
+        })?;
+        self.serving.push(thread);
+        Ok(())
+    }
+
+    pub(super) fn lab(&mut self, lab: Arc<Lab>, queues: Queues) -> io::Result<()> {
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(LAB_THREADS)
+            .thread_name("cf-lab")
+            .on_thread_start(|| {
+                // On Linux niceness belongs to the thread. Where it can't be had the lab runs like any other thread.
+                let _ = rustix::process::nice(LAB_NICENESS);
+            })
+            .enable_all()
+            .build()?;
+        self.lab_runtime = Some(runtime.handle().clone());
+        let (stop, stopped) = watch::channel(false);
+        let thread = Builder::new()
+            .name("cf-lab-main".to_owned())
+            .spawn(move || {
+                // Everything runs on the runtime's own threads: this one has no lower priority, and only waits.
+                let tend = runtime.spawn(Arc::clone(&lab.pools).tend());
+                let work = runtime.spawn(lab.run(queues, stopped));
+                if runtime.block_on(work).is_err() {
+                    tracing::error!("the lab ended by a panic");
+                }
+                tend.abort();
+                runtime.shutdown_background();
+            })?;
+        self.lab = Some(Stoppable { stop, thread });
+        Ok(())
+    }
+
+    pub(super) fn control<F>(
+        &mut self,
+        begin: impl FnOnce(watch::Receiver<bool>) -> F + Send + 'static,
+    ) -> io::Result<()>
+    where
+        F: Future<Output = ()>,
+    {
+        let (stop, stopped) = watch::channel(false);
+        let thread = single("cf-control".to_owned(), move || begin(stopped))?;
+        self.control = Some(Stoppable { stop, thread });
+        Ok(())
+    }
+
+    /// The lab's runtime.
+    pub(super) fn lab_runtime(&self) -> Option<&runtime::Handle> {
+        self.lab_runtime.as_ref()
+    }
+
+    /// Waits until every thread has ended. Acceptor and workers must have been told to stop.
+    pub(super) fn join(&mut self) {
+        for thread in self.serving.drain(..) {
+            end(thread);
+        }
+        for stoppable in [self.lab.take(), self.control.take()].into_iter().flatten() {
+            // Nobody listens any more if the thread has ended by itself.
+            let _ = stoppable.stop.send(true);
+            end(stoppable.thread);
+        }
+    }
+}
+
+/// One acceptor for all listeners.
+pub(super) fn acceptor(
+    runtimes: &mut Runtimes,
+    listeners: Vec<TcpListener>,
+    workers: Vec<WorkerInlet>,
+    stop: watch::Receiver<Stop>,
+) -> io::Result<()> {
+    for listener in &listeners {
+        listener.set_nonblocking(true)?;
+    }
+    let thread = single("cf-accept".to_owned(), move || async move {
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    accepting.spawn(accept(listener, workers.clone(), stop.clone()));
+                }
+                Err(error) => tracing::error!(%error, "a listener can't be used"),
+            }
+        }
+        while accepting.join_next().await.is_some() {}
+    })?;
+    runtimes.serving.push(thread);
+    Ok(())
+}
+
+/// A thread with a current-thread runtime, on which everything runs that `begin` starts.
+fn single<F>(name: String, begin: impl FnOnce() -> F + Send + 'static) -> io::Result<JoinHandle<()>>
+where
+    F: Future<Output = ()>,
+{
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Builder::new()
+        .name(name)
+        .spawn(move || runtime.block_on(async { begin().await }))
+}
+
+fn end(thread: JoinHandle<()>) {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    if thread.join().is_err() {
+        tracing::error!(thread = name, "a thread ended by a panic");
+    }
+}
