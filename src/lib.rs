@@ -38,3 +38,9 @@ pub mod admin;
 
 // Threads, following the file, signals.
 pub mod app;
+
+// Sample services, a load and a screen.
+pub mod demo;
+
+// The commands.
+pub mod cli;

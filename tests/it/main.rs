@@ -8,4 +8,26 @@
     reason = "the harness bounds its waiting by a clock, and its backends start tasks of their own"
 )]
 
+mod commands;
+mod demo;
+mod drain;
+mod expect;
+mod explain;
+mod failures;
+mod fallback;
+mod faults;
+mod forward;
+mod framing;
+mod gone;
+mod harness;
+mod headers;
+mod isolation;
+mod live;
+mod pools;
+mod prometheus;
+mod shadow;
+mod split;
+mod stale;
+mod state;
 mod tidy;
+mod trailers;

@@ -1,0 +1,161 @@
+//! `crossfade run`: the proxy, until a signal ends it.
+
+use crate::app::{self, ConfigFile, Listeners, Reading, Running, Start, StartError};
+use crate::cli::file::{self, ConfigArg};
+use crate::cli::output::{self, Status};
+use crate::cli::salvage::Salvage;
+use crate::config::{Problem, Settings};
+use crate::store::StateDir;
+use anstream::ColorChoice;
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use std::io;
+use tracing::level_filters::LevelFilter;
+
+/// The proxy
+///
+/// Serves until SIGTERM or SIGINT, then lets what runs finish for at most 30 seconds; a second SIGINT ends it at once.
+/// Edits of the file apply within a second; SIGHUP reads it at once. A file that can't be used at the start is replaced
+/// by the copy of the last good one in `state_dir`, if there is one.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  crossfade run                                   with routes.toml of this folder
+  crossfade run --config /etc/crossfade/routes.toml --strict
+
+Exit status:
+  0  stopped by a signal, everything that ran has finished
+  1  it failed at run time, such as a port in use
+  2  the file can't be used, and no good copy stands in for it")]
+pub(super) struct Run {
+    #[command(flatten)]
+    file: ConfigArg,
+    /// Refuse to start with a file that can't be used, even if there is a good copy
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Run {
+    pub(super) fn run(self) -> Result<Status> {
+        log_to_stderr();
+        let chosen = self.choose(app::read(&self.file.config))?;
+        let (state, text) = (
+            StateDir::new(&chosen.settings.server.state_dir),
+            chosen.text.clone(),
+        );
+        let running = match self.begin(chosen) {
+            Ok(running) => running,
+            Err(error) => return Ok(failed(&anyhow!(error))),
+        };
+        if let Err(error) = state.save_last_good(&text) {
+            tracing::warn!(
+                "the copy of the last good file can't be kept: {:#}",
+                anyhow!(error)
+            );
+        }
+        Ok(match running.run_until_signal() {
+            Ok(()) => Status::Done,
+            Err(error) => failed(&anyhow!(error)),
+        })
+    }
+
+    fn begin(&self, chosen: Chosen) -> Result<Running, StartError> {
+        let Chosen {
+            settings,
+            sha256,
+            seen,
+            rejected,
+            ..
+        } = chosen;
+        let listeners = Listeners::bind(&settings)?;
+        let file = Some(ConfigFile {
+            path: self.file.config.clone(),
+            seen,
+        });
+        app::start(Start {
+            settings,
+            sha256,
+            listeners,
+            file,
+            rejected,
+        })
+    }
+
+    /// What the file says, or what it said when it was good last.
+    fn choose(&self, reading: Reading) -> Result<Chosen> {
+        let path = &self.file.config;
+        let seen = reading.identity.clone();
+        if reading.settings.is_some() {
+            return Chosen::new(reading, seen, Vec::new());
+        }
+        file::eprint_problems(path, &reading);
+        if self.strict {
+            bail!("{} can't be used", path.display());
+        }
+        let state = StateDir::new(Salvage::read(path).state_dir);
+        let copy = state.last_good_path();
+        let Some(text) = state.last_good()? else {
+            bail!(
+                "{} can't be used, and there is no good copy of it at {}",
+                path.display(),
+                copy.display()
+            );
+        };
+        let kept = app::check(path, Ok(text.into_bytes()));
+        if kept.settings.is_none() {
+            file::eprint_problems(&copy, &kept);
+            bail!(
+                "{} can't be used, and neither can its last good copy, {}",
+                path.display(),
+                copy.display()
+            );
+        }
+        tracing::error!(
+            "{} can't be used; starting from its last good copy, {}",
+            path.display(),
+            copy.display()
+        );
+        Chosen::new(kept, seen, reading.problems)
+    }
+}
+
+/// What to start from.
+struct Chosen {
+    settings: Settings,
+    text: String,
+    sha256: String,
+    /// What was read of the file itself.
+    seen: String,
+    /// What is wrong with the file, if this is not what it says.
+    rejected: Vec<Problem>,
+}
+
+impl Chosen {
+    fn new(reading: Reading, seen: String, rejected: Vec<Problem>) -> Result<Self> {
+        let settings = reading
+            .settings
+            .context("a text that can't be used was chosen")?;
+        Ok(Self {
+            settings,
+            text: reading.text,
+            sha256: reading.identity,
+            seen,
+            rejected,
+        })
+    }
+}
+
+fn failed(error: &anyhow::Error) -> Status {
+    output::complain(format!("{error:#}"));
+    Status::Failed
+}
+
+fn log_to_stderr() {
+    let colours = anstream::AutoStream::choice(&io::stderr()) != ColorChoice::Never;
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(colours)
+        .with_max_level(LevelFilter::INFO);
+    // A second one is refused; the first then stays, which is as good.
+    let _ = subscriber.with_target(false).try_init();
+}

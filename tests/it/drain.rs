@@ -1,0 +1,140 @@
+//! Answers of the proxy's own to requests whose body was not read, and the graceful stop.
+
+use crate::harness::client::Ending;
+use crate::harness::proxy::own_address;
+use crate::harness::{
+    Backend, Gate, Peer, Proxy, Reply, Setup, Step, wait_until, with_one_worker_and_with_four,
+};
+use std::io::ErrorKind;
+
+with_one_worker_and_with_four!(
+    a_short_body_is_read_away_and_the_connection_goes_on,
+    a_long_body_is_read_in_part_and_the_connection_closed,
+    a_body_that_never_comes_is_not_waited_for_long,
+    a_stop_lets_what_runs_finish,
+    a_stop_closes_idle_connections_and_the_listener,
+);
+
+/// A proxy that answers `/a%2Fb` itself, with 400.
+fn strict(workers: usize, backend: &Backend) -> Proxy {
+    Setup::both(backend)
+        .workers(workers)
+        .route("name = \"all\"\nmatch = \"* /{x}\"\nkey = \"{path.x}\"")
+        .start()
+}
+
+fn a_short_body_is_read_away_and_the_connection_goes_on(workers: usize) {
+    let backend = Backend::text("ok");
+    let proxy = strict(workers, &backend);
+    let mut client = proxy.client();
+    for length in [1, 1_000, 60_000] {
+        let refused = client.request("POST", "/a%2Fb", &[], &vec![b'x'; length]);
+        assert_eq!(
+            (refused.status, refused.json()["code"].as_str()),
+            (400, Some("encoded_path")),
+            "{length}"
+        );
+        assert_eq!(client.get("/ab").text(), "ok", "after a body of {length}");
+    }
+    client.send("POST /a%2Fb HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n");
+    assert_eq!(client.answer("POST").status, 400);
+    assert_eq!(client.get("/ab").text(), "ok");
+    assert!(backend.requests().iter().all(|seen| seen.target == "/ab"));
+}
+
+fn a_long_body_is_read_in_part_and_the_connection_closed(workers: usize) {
+    let backend = Backend::text("ok");
+    let proxy = strict(workers, &backend);
+    let mut client = proxy.client();
+    client.send("POST /a%2Fb HTTP/1.1\r\nhost: a\r\ncontent-length: 100000000\r\n\r\n");
+    let block = vec![b'x'; 64 * 1024];
+    let mut sent = 0;
+    let refused = loop {
+        match client.try_send(&block) {
+            Ok(()) => sent += block.len(),
+            Err(error) => break error,
+        }
+        assert!(sent < 100_000_000, "the whole body was taken");
+    };
+    assert!(
+        matches!(
+            refused.kind(),
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+        ),
+        "{refused}"
+    );
+    assert_eq!(backend.count(), 0);
+    proxy.wait_for_connections(0);
+}
+
+fn a_body_that_never_comes_is_not_waited_for_long(workers: usize) {
+    let backend = Backend::text("ok");
+    let proxy = strict(workers, &backend);
+    let mut client = proxy.client();
+    client.send("POST /a%2Fb HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf");
+    let answer = client.answer("POST");
+    assert_eq!(answer.status, 400);
+    assert_eq!(client.rest(), (Vec::new(), Ending::Closed));
+}
+
+fn a_stop_lets_what_runs_finish(workers: usize) {
+    let gate = Gate::default();
+    let opened = gate.clone();
+    let backend = Backend::start(move |seen| Reply::text(seen.target.clone()).after(&opened));
+    let mut proxy = Setup::both(&backend)
+        .listen(own_address())
+        .workers(workers)
+        .start();
+    let mut clients: Vec<_> = (0..8).map(|_| proxy.client()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send_request(
+            if number % 2 == 0 { "GET" } else { "POST" },
+            &format!("/{number}"),
+            &[],
+            b"",
+        );
+    }
+    wait_until("all requests are with the side", || backend.count() == 8);
+    let address = proxy.address();
+    std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| proxy.stop());
+        wait_until("nobody can connect any more", || {
+            std::net::TcpStream::connect(address).is_err()
+        });
+        assert!(
+            !stopping.is_finished(),
+            "the stop did not wait for what runs"
+        );
+        gate.open();
+        for (number, client) in clients.iter_mut().enumerate() {
+            assert_eq!(client.answer("GET").text(), format!("/{number}"));
+            assert_eq!(client.rest(), (Vec::new(), Ending::Closed));
+        }
+    });
+    assert_eq!((backend.count(), backend.broken()), (8, 0));
+}
+
+fn a_stop_closes_idle_connections_and_the_listener(workers: usize) {
+    let peer = Peer::always(vec![
+        Step::ReadHead,
+        crate::harness::peer::send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"),
+        Step::Again,
+    ]);
+    let mut proxy = Setup::both(&peer)
+        .listen(own_address())
+        .workers(workers)
+        .start();
+    let (mut used, mut unused) = (proxy.client(), proxy.client());
+    assert_eq!(used.get("/").text(), "ok");
+    proxy.wait_for_connections(2);
+    let address = proxy.address();
+    proxy.stop();
+    assert_eq!(
+        (used.rest(), unused.rest()),
+        ((Vec::new(), Ending::Closed), (Vec::new(), Ending::Closed))
+    );
+    assert!(std::net::TcpStream::connect(address).is_err());
+    wait_until("pooled connections are closed", || {
+        peer.contacts().iter().all(|contact| contact.ended)
+    });
+}
