@@ -1,0 +1,1 @@
+"""Measures reverse proxies side by side on one machine."""

@@ -1,0 +1,161 @@
+"""The command: which proxies, works, sizes and rounds; then a table."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+from . import report
+from .bodies import ONE, REORDERED, SAME, SIZES
+from .measure import FORWARD, MIRROR, SATURATION, SPLIT, Bench, Case
+from .process import Failure, end_all
+from .proxies import CROSSFADE, SUFFIXES, free_port, has
+from .rows import Rows
+from .sides import Side
+from .tools import ROOT, TARGET, gather, say
+
+# Of what the slowest proxy can do.
+_RATE_SHARE = 0.6
+# Pilots that find out what crossfade can do start at this share of what the slowest peer can do.
+_PILOT_SHARE = 0.25
+
+
+def main() -> int:
+    """Runs, and tells what went wrong in words."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = _options()
+    try:
+        _run(options)
+    except Failure as failure:
+        print(f"benches/against/run: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        end_all()
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    def listed(allowed):
+        def parse(text: str) -> list[str]:
+            unknown = [name for name in text.split(",") if name not in allowed]
+            if unknown:
+                raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(allowed)}")
+            # In the order of measuring, whatever the order of asking.
+            return [name for name in allowed if name in text.split(",")]
+
+        return parse
+
+    def positive(text: str) -> int:
+        if int(text) < 1:
+            raise argparse.ArgumentTypeError("must be 1 or more")
+        return int(text)
+
+    works, sizes, proxies = [FORWARD, SPLIT, MIRROR], list(SIZES), [CROSSFADE, "nginx", "haproxy", "envoy"]
+    parser = argparse.ArgumentParser(prog="benches/against/run", description="Measures crossfade and other proxies side by side; see benches/README.md.")
+    parser.add_argument("--rounds", type=positive, default=None, help="how often everything is measured (5)")
+    parser.add_argument("--seconds", type=positive, default=None, help="how long each measurement takes, after a second of warm-up (5)")
+    parser.add_argument("--quick", action="store_true", help="2 rounds of 2 seconds, for a first look")
+    parser.add_argument("--only", type=listed(works), default=works, metavar="WORKS", help=f"a comma list of {', '.join(works)}")
+    parser.add_argument("--sizes", type=listed(sizes), default=sizes, help=f"a comma list of {', '.join(sizes)}")
+    parser.add_argument("--proxies", type=listed(proxies), default=proxies, help=f"a comma list of {', '.join(proxies)}")
+    parser.add_argument("--out", type=Path, default=TARGET / "bench-against", help="where against.json and against.md go (target/bench-against)")
+    parser.add_argument("--readme", action="store_true", help="also put the table into benches/README.md")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (2 if options.quick else 5)
+    options.seconds = options.seconds or (2 if options.quick else 5)
+    return options
+
+
+def _run(options: argparse.Namespace):
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise Failure("two cores are needed: one for the proxy, one for backends and load")
+    load_core, proxy_core = cores[0], cores[-1]
+    tools = gather({*options.proxies, "nginx", "wrk", "h2load"})
+    facts = report.about(tools, options.rounds, options.seconds)
+    os.sched_setaffinity(0, {load_core})
+    folder = (TARGET / "bench-against/run").resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    sides = {name: Side(name, tools, load_core, folder / "sides", free_port()) for name in ("old", "new")}
+    run = Run(Bench(tools, (load_core, proxy_core), folder, sides, options.seconds), options.rounds, options.proxies)
+    for work in options.only:
+        for size in options.sizes:
+            if work == MIRROR:
+                run.mirror(size)
+            else:
+                run.rounds([run.case(work, size, SAME, proxy) for proxy in run.proxies(work)], None)
+            # Written after each step, so that a run which is broken off leaves what it has.
+            written = report.write(options.out, run.rows, facts)
+    print(report.table(run.rows))
+    print(f"\nWritten: {', '.join(map(str, written))}")
+    if options.readme and not report.into_readme(ROOT / "benches/README.md", report.markdown(run.rows, facts)):
+        raise Failure("benches/README.md has no marks for the table")
+
+
+class Run:
+    """The order of measurements."""
+
+    def __init__(self, bench: Bench, rounds: int, proxies: list[str]):
+        self.rows = Rows()
+        self._bench, self._rounds, self._proxies = bench, rounds, proxies
+
+    case = staticmethod(Case)
+
+    def proxies(self, work: str) -> list[str]:
+        """Who can do a work."""
+        return [proxy for proxy in self._proxies if has(proxy, work)]
+
+    def rounds(self, cases: list[Case], rate: "float | None"):
+        """A B C D, A B C D, ..: what disturbs the machine disturbs all."""
+        for turn in range(1, self._rounds + 1):
+            for case in cases:
+                sample = self._bench.sample(case, rate)
+                self.rows.add(case, rate, sample)
+                told = f"does not count: {sample.problem}" if sample.problem else f"{sample.cpu_us:.1f} us, {sample.per_second:,.0f}/s"
+                say(f"round {turn}/{self._rounds}: {case.work} {case.size}, {case.proxy} ({case.variant}): {told}")
+
+    def mirror(self, size: str):
+        """Saturation first, which gives the rate at which the mirrors are compared."""
+        proxies = self.proxies(MIRROR)
+        saturated = [Case(SATURATION, size, SAME, proxy) for proxy in proxies]
+        self.rounds(saturated, None)
+        cases = [
+            Case(MIRROR, size, variant, proxy)
+            for proxy in proxies
+            for variant in ((SAME, REORDERED, ONE) if proxy == CROSSFADE else (SAME,))
+        ]
+        self.rounds(cases, self._rate(saturated, cases))
+
+    def _rate(self, saturated: list[Case], cases: list[Case]) -> float:
+        """60 % of what the slowest can do with a core of its own: a second divided by its CPU time for a request.
+
+        Saturated, crossfade sheds comparisons, so for crossfade it is the CPU time of a pilot in which none is shed.
+        """
+        needs = {case: self.rows.all[case].middle("cpu_us") for case in saturated}
+        if None in needs.values():
+            raise Failure("a saturated mirror gave no figure, so that there is no rate for the others")
+        peers = [cpu_us for case, cpu_us in needs.items() if case.proxy != CROSSFADE]
+        pilot_rate = _PILOT_SHARE * 1e6 / max(peers or needs.values())
+        most = max([*peers, *(self._pilot(case, pilot_rate) for case in cases if case.proxy == CROSSFADE)])
+        rate = _RATE_SHARE * 1e6 / most
+        say(f"mirror {cases[0].size}: the slowest needs {most:.1f} us, so the rate is {rate:,.0f}/s")
+        return rate
+
+    def _pilot(self, case: Case, rate: float) -> float:
+        """CPU time of crossfade for a request when every copy is made and compared."""
+        for _ in range(4):
+            sample = self._bench.sample(case, rate)
+            if sample.problem is None:
+                say(f"pilot: {case.size}, {case.proxy} ({case.variant}) at {rate:,.0f}/s: {sample.cpu_us:.1f} us")
+                return sample.cpu_us
+            say(f"pilot: {case.size}, {case.proxy} ({case.variant}) at {rate:,.0f}/s: {sample.problem}")
+            rate /= 2
+        raise Failure(f"crossfade does not compare {case.variant} bodies of {case.size} completely even at {rate * 2:,.0f}/s: {sample.problem}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Processes pinned to a core: started, measured from /proc, and ended by their ids."""
+
+import atexit
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+_running: list["Process"] = []
+
+
+class Failure(Exception):
+    """What keeps the run from going on, in words for whoever started it."""
+
+
+class Process:
+    """A process of ours with its children. What it says goes to a file."""
+
+    def __init__(self, name: str, argv: list[str], core: int, log: Path, env: dict[str, str]):
+        self.name, self.log = name, log
+        driver = os.getpid()
+
+        def prepare():
+            os.sched_setaffinity(0, {core})
+            # Should this driver be killed, nothing stays behind.
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != driver:
+                os._exit(1)
+
+        with log.open("wb") as out:
+            self._child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                env=env, start_new_session=True, preexec_fn=prepare,
+            )
+        _running.append(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def check(self):
+        """Raises if the process has ended by itself."""
+        if self._child.poll() is not None:
+            raise Failure(f"{self.name} has ended with status {self._child.returncode}:\n{self.tail()}")
+
+    def wait(self, seconds: float):
+        """Waits for a process that ends by itself, as load generators do."""
+        try:
+            status = self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{self.name} has not ended within {seconds:.0f} s:\n{self.tail()}") from None
+        if status != 0:
+            raise Failure(f"{self.name} has ended with status {status}:\n{self.tail()}")
+
+    def tail(self) -> str:
+        """The end of what it said."""
+        return self.log.read_text(errors="replace")[-2000:]
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all its threads and children, also of those that have ended."""
+        self.check()
+        root = self._child.pid
+        ticks = 0
+        for pid in _tree(root):
+            fields = _stat(pid)
+            if fields is not None:
+                # proc(5): utime, stime, and for the root the children that it waited for.
+                ticks += sum(int(field) for field in fields[11:15 if pid == root else 13])
+        return ticks / _TICKS
+
+    def peak_kib(self) -> int:
+        """The largest resident set, of every process in the tree, added up."""
+        self.check()
+        peak = 0
+        for pid in _tree(self._child.pid):
+            for line in _read(f"/proc/{pid}/status").splitlines():
+                if line.startswith("VmHWM:"):
+                    peak += int(line.split()[1])
+        return peak
+
+    def end(self):
+        """SIGTERM, and after five seconds SIGKILL for whoever of the tree is left."""
+        if self not in _running:
+            return
+        family = {}
+        # The id of a process that has ended may be somebody else's by now.
+        if self._child.poll() is None:
+            family = {pid: _born(pid) for pid in _tree(self._child.pid)}
+            self._child.terminate()
+            try:
+                self._child.wait(5)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait()
+        deadline = time.monotonic() + 2
+        while _alive(family) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for pid in _alive(family):
+            os.kill(pid, signal.SIGKILL)
+        _running.remove(self)
+
+
+def _tree(root: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            fields = _stat(int(entry))
+            if fields is not None:
+                children.setdefault(int(fields[1]), []).append(int(entry))
+    found = [root]
+    for pid in found:
+        found.extend(children.get(pid, []))
+    return found
+
+
+def _stat(pid: int) -> "list[str] | None":
+    """/proc/PID/stat from the state on; the name before it may hold blanks and brackets."""
+    text = _read(f"/proc/{pid}/stat")
+    return text.rpartition(")")[2].split() if text else None
+
+
+def _born(pid: int) -> "str | None":
+    """When a process started, which with its id names it for ever; none if it has ended."""
+    fields = _stat(pid)
+    return fields[19] if fields and fields[0] != "Z" else None
+
+
+def _alive(family: dict[int, "str | None"]) -> list[int]:
+    return [pid for pid, born in family.items() if born is not None and _born(pid) == born]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def core_busy_seconds(core: int) -> float:
+    """How long a core has worked since the machine started, for whomever; stolen time counts."""
+    for line in _read("/proc/stat").splitlines():
+        name, *fields = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _iowait, irq, softirq, steal = (int(field) for field in fields[:8])
+            return (user + nice + system + irq + softirq + steal) / _TICKS
+    raise Failure(f"/proc/stat has no core {core}")
+
+
+@atexit.register
+def end_all():
+    """Ends everything that is still running."""
+    for process in reversed(_running[:]):
+        process.end()

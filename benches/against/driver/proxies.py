@@ -1,0 +1,94 @@
+"""The proxies that are measured: started fresh for each measurement with a file of peers/, pinned to one core."""
+
+import re
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+
+from .process import Failure, Process
+from .sides import fetch, wait_for
+from .tools import Tools
+
+PEERS = Path(__file__).resolve().parents[1] / "peers"
+
+CROSSFADE = "crossfade"
+SUFFIXES = {CROSSFADE: "toml", "nginx": "conf", "haproxy": "cfg", "envoy": "yaml"}
+TITLES = {CROSSFADE: "crossfade", "nginx": "nginx", "haproxy": "HAProxy", "envoy": "Envoy"}
+
+
+class Proxy:
+    """A proxy that runs."""
+
+    def __init__(self, name: str, process: Process, url: str, admin: str):
+        self.name, self.process, self.url, self._admin = name, process, url, admin
+
+    def metrics(self) -> "Metrics":
+        """What crossfade counts."""
+        return Metrics(fetch(f"{self._admin}/metrics"))
+
+
+class Metrics:
+    """A page of Prometheus metrics."""
+
+    def __init__(self, text: str):
+        self._text = text
+
+    def total(self, name: str) -> float:
+        """The sum of all series of a metric."""
+        return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^\n]*}})? (\S+)$", self._text, re.MULTILINE))
+
+    def by(self, name: str, label: str) -> dict[str, float]:
+        """The series of a metric, added up by one label."""
+        found: dict[str, float] = {}
+        for value, number in re.findall(rf'^{name}{{[^\n]*\b{label}="([^"]*)"[^\n]*}} (\S+)$', self._text, re.MULTILINE):
+            found[value] = found.get(value, 0) + float(number)
+        return found
+
+
+def has(name: str, work: str) -> bool:
+    """Whether a proxy can do a work at all."""
+    return _template(name, work).exists()
+
+
+@contextmanager
+def started(name: str, work: str, tools: Tools, core: int, folder: Path, sides: dict[str, int]):
+    """A fresh proxy, for as long as the block runs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ports = {"LISTEN": free_port(), "ADMIN": free_port()}
+    values = {**ports, "OLD": sides["old"], "NEW": sides["new"], "DIR": folder}
+    config = folder / f"{name}-{work}.{SUFFIXES[name]}"
+    config.write_text(_fill(_template(name, work), values))
+    process = Process(name, _argv(name, tools.paths[name], config), core, folder / f"{name}.out", tools.env)
+    with process:
+        url = f"http://127.0.0.1:{ports['LISTEN']}"
+        wait_for(process, f"{url}/same/1k/ready")
+        yield Proxy(name, process, url, f"http://127.0.0.1:{ports['ADMIN']}")
+
+
+def _argv(name: str, program: str, config: Path) -> list[str]:
+    return {
+        CROSSFADE: [program, "run", "--config", str(config)],
+        "nginx": [program, "-c", str(config), "-e", str(config.with_name("error.log"))],
+        "haproxy": [program, "-db", "-f", str(config)],
+        "envoy": [program, "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"],
+    }[name]
+
+
+def _template(name: str, work: str) -> Path:
+    return PEERS / f"{name}-{work}.{SUFFIXES[name]}"
+
+
+def _fill(template: Path, values: dict) -> str:
+    def value(found: re.Match) -> str:
+        if found.group(1) not in values:
+            raise Failure(f"{template} has a placeholder that nobody fills: {found.group()}")
+        return str(values[found.group(1)])
+
+    return re.sub(r"@([A-Z]+)@", value, template.read_text())
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
