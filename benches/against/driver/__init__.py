@@ -1,1 +1,1 @@
-"""Measures reverse proxies side by side on one machine."""
+"""Measures what reverse proxies cost, side by side on one machine."""

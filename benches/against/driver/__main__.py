@@ -3,18 +3,20 @@
 import argparse
 import os
 import shutil
-import signal
 import sys
 from pathlib import Path
 
+from driver import command, paper
+from driver.bodies import ONE, REORDERED, SAME, SIZES
+from driver.command import listed, positive
+from driver.process import Failure
+from driver.proxies import CROSSFADE, free_port, template
+from driver.sides import Side
+from driver.tools import ROOT, TARGET, gather, say
+
 from . import report
-from .bodies import ONE, REORDERED, SAME, SIZES
-from .measure import FORWARD, MIRROR, SATURATION, SPLIT, Bench, Case
-from .process import Failure, end_all
-from .proxies import CROSSFADE, SUFFIXES, free_port, has
+from .measure import FORWARD, MIRROR, PEERS, SATURATION, SPLIT, Bench, Case
 from .rows import Rows
-from .sides import Side
-from .tools import ROOT, TARGET, gather, say
 
 # Of what the slowest proxy can do.
 _RATE_SHARE = 0.6
@@ -22,38 +24,7 @@ _RATE_SHARE = 0.6
 _PILOT_SHARE = 0.25
 
 
-def main() -> int:
-    """Runs, and tells what went wrong in words."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    options = _options()
-    try:
-        _run(options)
-    except Failure as failure:
-        print(f"benches/against/run: {failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        end_all()
-    return 0
-
-
 def _options() -> argparse.Namespace:
-    def listed(allowed):
-        def parse(text: str) -> list[str]:
-            unknown = [name for name in text.split(",") if name not in allowed]
-            if unknown:
-                raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(allowed)}")
-            # In the order of measuring, whatever the order of asking.
-            return [name for name in allowed if name in text.split(",")]
-
-        return parse
-
-    def positive(text: str) -> int:
-        if int(text) < 1:
-            raise argparse.ArgumentTypeError("must be 1 or more")
-        return int(text)
-
     works, sizes, proxies = [FORWARD, SPLIT, MIRROR], list(SIZES), [CROSSFADE, "nginx", "haproxy", "envoy"]
     parser = argparse.ArgumentParser(prog="benches/against/run", description="Measures crossfade and other proxies side by side; see benches/README.md.")
     parser.add_argument("--rounds", type=positive, default=None, help="how often everything is measured (5)")
@@ -70,13 +41,11 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _run(options: argparse.Namespace):
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise Failure("two cores are needed: one for the proxy, one for backends and load")
-    load_core, proxy_core = cores[0], cores[-1]
+def _run():
+    options = _options()
+    load_core, proxy_core = command.cores()
     tools = gather({*options.proxies, "nginx", "wrk", "h2load"})
-    facts = report.about(tools, options.rounds, options.seconds)
+    facts = {**paper.about(tools), "rounds": options.rounds, "seconds": options.seconds}
     os.sched_setaffinity(0, {load_core})
     folder = (TARGET / "bench-against/run").resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -92,7 +61,7 @@ def _run(options: argparse.Namespace):
             written = report.write(options.out, run.rows, facts)
     print(report.table(run.rows))
     print(f"\nWritten: {', '.join(map(str, written))}")
-    if options.readme and not report.into_readme(ROOT / "benches/README.md", report.markdown(run.rows, facts)):
+    if options.readme and not paper.into(ROOT / "benches/README.md", "against", report.markdown(run.rows, facts)):
         raise Failure("benches/README.md has no marks for the table")
 
 
@@ -107,7 +76,7 @@ class Run:
 
     def proxies(self, work: str) -> list[str]:
         """Who can do a work."""
-        return [proxy for proxy in self._proxies if has(proxy, work)]
+        return [proxy for proxy in self._proxies if template(PEERS, proxy, work).exists()]
 
     def rounds(self, cases: list[Case], rate: "float | None"):
         """A B C D, A B C D, ..: what disturbs the machine disturbs all."""
@@ -158,4 +127,4 @@ class Run:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run("against", _run))

@@ -4,13 +4,14 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .bodies import ONE
-from .load import Loader, Outcome
-from .process import core_busy_seconds
-from .proxies import CROSSFADE, Proxy, started
-from .sides import Side
-from .tools import Tools
+from driver.bodies import ONE
+from driver.load import Loader, Outcome
+from driver.process import core_busy_seconds
+from driver.proxies import CROSSFADE, Proxy, started, template
+from driver.sides import Side
+from driver.tools import Tools
 
+PEERS = Path(__file__).resolve().parents[1] / "peers"
 FORWARD, SPLIT, MIRROR, SATURATION = "forward", "split", "mirror", "saturation"
 
 # A mirror's row counts if at least this share of the copies was made, and compared.
@@ -88,9 +89,9 @@ class Bench:
 
     def sample(self, case: Case, rate: "float | None") -> Sample:
         """Measures once: at a fixed rate, or (without one) as much as the proxy can do."""
-        ports = {name: side.port for name, side in self._sides.items()}
-        config = MIRROR if case.mirrors else case.work
-        with started(case.proxy, config, self._tools, self._proxy_core, self._folder / case.proxy, ports) as proxy:
+        ports = {name.upper(): side.port for name, side in self._sides.items()}
+        source = template(PEERS, case.proxy, MIRROR if case.mirrors else case.work)
+        with started(case.proxy, source, self._tools, self._proxy_core, self._folder / case.proxy, ports, "/same/1k/ready") as proxy:
             path = f"/{case.variant}/{case.size}/"
             self._load(proxy, path, _WARM_UP, rate)
             self._settle(case, proxy)

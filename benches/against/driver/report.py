@@ -1,62 +1,31 @@
 """What a run gave: a table to read, the same in Markdown, and everything as JSON."""
 
 import json
-import os
-import platform
-import subprocess
 from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 
-from .proxies import CROSSFADE, TITLES
+from driver.paper import aligned, circumstances, piped
+
 from .rows import Row, Rows, reached
-from .tools import ROOT, Tools
 
 _HEAD = ["work", "proxy", "CPU/request", "/ nginx", "/ HAProxy", "/ Envoy", "requests/s", "p50", "p99", "memory", "core", "shed", "spread", "rounds"]
 _PEERS = ("nginx", "haproxy", "envoy")
-BEGIN, END = "<!-- against: begin -->", "<!-- against: end -->"
-
-
-def about(tools: Tools, rounds: int, seconds: float) -> dict:
-    """When, where and with what a run was made."""
-    return {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "cpu": _processor(),
-        "cores": os.cpu_count(),
-        "kernel": platform.release(),
-        "system": platform.freedesktop_os_release().get("PRETTY_NAME", "unknown") if hasattr(platform, "freedesktop_os_release") else "unknown",
-        "load_at_start": os.getloadavg()[0],
-        "commit": _commit(),
-        "versions": tools.versions,
-        "rounds": rounds,
-        "seconds": seconds,
-    }
 
 
 def table(rows: Rows) -> str:
     """For a terminal."""
-    lines = [_HEAD] + [_cells(rows, row) for row in rows.all.values()]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
-
-    def aligned(line: list[str]) -> str:
-        return "  ".join(cell.ljust(width) if index < 2 else cell.rjust(width) for index, (cell, width) in enumerate(zip(line, widths))).rstrip()
-
-    text = "\n".join(aligned(line) for line in lines)
+    text = aligned(_HEAD, [_cells(rows, row) for row in rows.all.values()])
     bounds = [f"  {found.work()}: {found.ratio:.3f} (at most {found.target.at_most:.2f}, goal {found.target.goal:.2f}): {found.word()}" for found in reached(rows)]
     return "\n".join([text, "", *[f"  {note}" for note in _notes(rows)], *(["", "Targets:"] + bounds if bounds else [])])
 
 
 def markdown(rows: Rows, facts: dict) -> str:
     """For a README."""
-    versions = ", ".join(f"{TITLES.get(name, name)} {version}" for name, version in facts["versions"].items())
     lines = [
-        f"{facts['date']}, commit {facts['commit']}; {facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, {facts['system']}.",
-        f"{versions}. {facts['rounds']} rounds of {facts['seconds']:g} s; load of the machine before: {facts['load_at_start']:.1f}.",
+        *circumstances(facts, f"{facts['rounds']} rounds of {facts['seconds']:g} s"),
         "",
-        "| " + " | ".join(_HEAD) + " |",
-        "|---|---|" + "---:|" * (len(_HEAD) - 2),
-        *["| " + " | ".join(_cells(rows, row)) + " |" for row in rows.all.values()],
+        *piped(_HEAD, [_cells(rows, row) for row in rows.all.values()]),
         "",
         *[f"- {note}" for note in _notes(rows)],
     ]
@@ -74,16 +43,6 @@ def write(folder: Path, rows: Rows, facts: dict) -> list[Path]:
     as_json.write_text(json.dumps({"about": facts, "rows": [_as_json(rows, row) for row in rows.all.values()]}, indent=1) + "\n")
     as_markdown.write_text(markdown(rows, facts))
     return [as_json, as_markdown]
-
-
-def into_readme(path: Path, text: str) -> bool:
-    """Puts a table between the marks of a file; false if it has none."""
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        return False
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
-    return True
 
 
 def _as_json(rows: Rows, row: Row) -> dict:
@@ -131,15 +90,3 @@ def _notes(rows: Rows) -> list[str]:
             + (": requests a second and latency are not those of a quiet machine, and CPU times are less exact." if median(others) > 0.05 else ".")
         )
     return notes
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _commit() -> str:
-    described = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
-    return described.stdout.strip() or "unknown"

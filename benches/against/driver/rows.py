@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from statistics import median
 
-from .bodies import ONE, REORDERED, SAME
+from driver.bodies import ONE, REORDERED, SAME
+from driver.proxies import CROSSFADE, TITLES
+
 from .measure import FORWARD, MIRROR, SATURATION, SPLIT, Case, Sample
-from .proxies import CROSSFADE, TITLES
 
 WORKS = {FORWARD: "forward", SPLIT: "split at 50 %", MIRROR: "mirror", SATURATION: "mirror, saturated"}
 SIZES = {"1k": "1 KB", "10k": "10 KB", "100k": "100 KB"}

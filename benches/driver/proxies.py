@@ -1,4 +1,4 @@
-"""The proxies that are measured: started fresh for each measurement with a file of peers/, pinned to one core."""
+"""The proxies that are measured: started fresh for each measurement with a file made from a template, pinned to one core."""
 
 import re
 import socket
@@ -8,8 +8,6 @@ from pathlib import Path
 from .process import Failure, Process
 from .sides import fetch, wait_for
 from .tools import Tools
-
-PEERS = Path(__file__).resolve().parents[1] / "peers"
 
 CROSSFADE = "crossfade"
 SUFFIXES = {CROSSFADE: "toml", "nginx": "conf", "haproxy": "cfg", "envoy": "yaml"}
@@ -45,23 +43,22 @@ class Metrics:
         return found
 
 
-def has(name: str, work: str) -> bool:
-    """Whether a proxy can do a work at all."""
-    return _template(name, work).exists()
+def template(peers: Path, name: str, work: str) -> Path:
+    """The file of a folder with which a proxy does a work; there is none if it can't."""
+    return peers / f"{name}-{work}.{SUFFIXES[name]}"
 
 
 @contextmanager
-def started(name: str, work: str, tools: Tools, core: int, folder: Path, sides: dict[str, int]):
-    """A fresh proxy, for as long as the block runs."""
+def started(name: str, source: Path, tools: Tools, core: int, folder: Path, values: dict, ready: str):
+    """A fresh proxy, for as long as the block runs. Its file is `source` with `values` in their places; it is up when it answers at the path `ready`."""
     folder.mkdir(parents=True, exist_ok=True)
     ports = {"LISTEN": free_port(), "ADMIN": free_port()}
-    values = {**ports, "OLD": sides["old"], "NEW": sides["new"], "DIR": folder}
-    config = folder / f"{name}-{work}.{SUFFIXES[name]}"
-    config.write_text(_fill(_template(name, work), values))
+    config = folder / source.name
+    config.write_text(_fill(source, {**ports, "DIR": folder, **values}))
     process = Process(name, _argv(name, tools.paths[name], config), core, folder / f"{name}.out", tools.env)
     with process:
         url = f"http://127.0.0.1:{ports['LISTEN']}"
-        wait_for(process, f"{url}/same/1k/ready")
+        wait_for(process, f"{url}{ready}")
         yield Proxy(name, process, url, f"http://127.0.0.1:{ports['ADMIN']}")
 
 
@@ -74,17 +71,13 @@ def _argv(name: str, program: str, config: Path) -> list[str]:
     }[name]
 
 
-def _template(name: str, work: str) -> Path:
-    return PEERS / f"{name}-{work}.{SUFFIXES[name]}"
-
-
-def _fill(template: Path, values: dict) -> str:
+def _fill(source: Path, values: dict) -> str:
     def value(found: re.Match) -> str:
         if found.group(1) not in values:
-            raise Failure(f"{template} has a placeholder that nobody fills: {found.group()}")
+            raise Failure(f"{source} has a placeholder that nobody fills: {found.group()}")
         return str(values[found.group(1)])
 
-    return re.sub(r"@([A-Z]+)@", value, template.read_text())
+    return re.sub(r"@([A-Z]+)@", value, source.read_text())
 
 
 def free_port() -> int:

