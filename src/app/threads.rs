@@ -13,9 +13,6 @@ use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Threads that ask and compare.
-const LAB_THREADS: usize = 2;
-
 /// How much the lab gives way to everybody else: the difference of `nice`.
 const LAB_NICENESS: i32 = 10;
 
@@ -51,29 +48,25 @@ impl Runtimes {
     }
 
     pub(super) fn lab(&mut self, lab: Arc<Lab>, queues: Queues) -> io::Result<()> {
-        let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(LAB_THREADS)
-            .thread_name("cf-lab")
-            .on_thread_start(|| {
-                // On Linux niceness belongs to the thread. Where it can't be had the lab runs like any other thread.
-                let _ = rustix::process::nice(LAB_NICENESS);
-            })
+        let runtime = runtime::Builder::new_current_thread()
+            .thread_name("cf-lab-more")
             .enable_all()
             .build()?;
         self.lab_runtime = Some(runtime.handle().clone());
         let (stop, stopped) = watch::channel(false);
-        let thread = Builder::new()
-            .name("cf-lab-main".to_owned())
-            .spawn(move || {
-                // Everything runs on the runtime's own threads: this one has no lower priority, and only waits.
-                let tend = runtime.spawn(Arc::clone(&lab.pools).tend());
-                let work = runtime.spawn(lab.run(queues, stopped));
-                if runtime.block_on(work).is_err() {
-                    tracing::error!("the lab ended by a panic");
+        let thread = Builder::new().name("cf-lab".to_owned()).spawn(move || {
+            // On Linux niceness belongs to the thread, and to those that it starts for long comparisons. Where it can't be had the lab runs like
+            // any other thread.
+            let _ = rustix::process::nice(LAB_NICENESS);
+            runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = Arc::clone(&lab.pools).tend() => {}
+                    () = Arc::clone(&lab).run(queues, stopped) => {}
                 }
-                tend.abort();
-                runtime.shutdown_background();
-            })?;
+            });
+            runtime.shutdown_background();
+        })?;
         self.lab = Some(Stoppable { stop, thread });
         Ok(())
     }

@@ -52,6 +52,12 @@ impl Reservation {
         Self { budget, bytes: 0 }
     }
 
+    /// Nothing yet, of the same budget.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self::new(Arc::clone(&self.budget))
+    }
+
     /// Takes more; `false` and nothing taken if the budget is used up.
     #[must_use]
     pub fn grow(&mut self, bytes: usize) -> bool {
@@ -87,27 +93,27 @@ pub enum Spoiled {
 #[derive(Debug)]
 pub struct Capture {
     limit: usize,
-    /// How long it will be, at most.
-    most: usize,
+    /// How long it will be; 0 if that was not told.
+    announced: usize,
     bytes: Vec<u8>,
     held: Reservation,
     spoiled: Option<Spoiled>,
 }
 
 impl Capture {
-    /// A copy of at most `limit` bytes out of `budget`, for a body that announces `expected` bytes. Memory is taken as they come: who announces much
+    /// A copy of at most `limit` bytes, for a body that announces `expected` bytes. `held` is empty, and takes memory as they come: who announces much
     /// and sends little must not use up what is there for all.
     #[must_use]
-    pub fn new(limit: usize, budget: Arc<Budget>, expected: Option<u64>) -> Self {
+    pub fn new(limit: usize, held: Reservation, expected: Option<u64>) -> Self {
         let mut capture = Self {
             limit,
-            most: limit,
+            announced: 0,
             bytes: Vec::new(),
-            held: Reservation::new(budget),
+            held,
             spoiled: None,
         };
         match expected.map(usize::try_from) {
-            Some(Ok(expected)) if expected <= limit => capture.most = expected,
+            Some(Ok(expected)) if expected <= limit => capture.announced = expected,
             Some(_) => capture.spoil(Spoiled::TooLarge),
             None => {}
         }
@@ -124,8 +130,12 @@ impl Capture {
             return self.spoil(Spoiled::TooLarge);
         }
         if length > self.bytes.capacity() {
-            let doubled = (self.bytes.capacity() * 2).clamp(length, self.most.max(length));
-            self.reserve(doubled - self.bytes.len());
+            // Twice what has come at most, and of a body that told its length no more than that.
+            let most = match self.announced {
+                0 => (self.bytes.capacity() * 2).min(self.limit),
+                announced => (length * 2).min(announced),
+            };
+            self.reserve(most.max(length) - self.bytes.len());
         }
         if self.spoiled.is_none() {
             self.bytes.extend_from_slice(frame);
@@ -158,7 +168,7 @@ impl Capture {
     fn spoil(&mut self, why: Spoiled) {
         self.spoiled = Some(why);
         self.bytes = Vec::new();
-        self.held = Reservation::new(Arc::clone(&self.held.budget));
+        self.held = self.held.beside();
     }
 }
 
@@ -174,7 +184,7 @@ mod tests {
         want: Result<&[u8], Spoiled>,
     ) {
         let budget = Budget::new(budget);
-        let mut capture = Capture::new(limit, Arc::clone(&budget), expected);
+        let mut capture = Capture::new(limit, Reservation::new(Arc::clone(&budget)), expected);
         for frame in frames {
             capture.push(frame);
         }
@@ -205,7 +215,7 @@ mod tests {
     #[test]
     fn an_announced_length_takes_nothing_before_it_has_come() {
         let budget = Budget::new(100);
-        let mut capture = Capture::new(64, Arc::clone(&budget), Some(60));
+        let mut capture = Capture::new(64, Reservation::new(Arc::clone(&budget)), Some(60));
         assert_eq!(budget.used(), 0);
         for (come, most) in [(1, 2), (2, 4), (3, 8), (40, 60), (60, 60)] {
             while capture.bytes.len() < come {
@@ -222,7 +232,7 @@ mod tests {
     #[test]
     fn a_spoiled_copy_holds_nothing_while_the_stream_goes_on() {
         let budget = Budget::new(100);
-        let mut capture = Capture::new(4, Arc::clone(&budget), None);
+        let mut capture = Capture::new(4, Reservation::new(Arc::clone(&budget)), None);
         capture.push(b"abc");
         assert!(budget.used() >= 3);
         capture.push(b"de");

@@ -5,14 +5,14 @@ use crate::plan::RoutePlan;
 use crate::proxy::head::Head;
 use crate::proxy::upload::Upload;
 use crate::route::decide::Decision;
-use crate::shadow::exchange::copy_headers;
-use crate::shadow::offer::{head_size, own_fields, own_target};
-use crate::shadow::{AnswerCopy, Offers, Pair, RequestCopy, Ticket};
+use crate::shadow::offer::judged_fields;
+use crate::shadow::{AnswerCopy, Fields, Offers, Pair, RequestCopy, Ticket, fields};
 use crate::side::Side;
 use crate::telemetry::Dropped;
 use bytes::Bytes;
+use http::StatusCode;
 use http::response::Parts;
-use http::{HeaderMap, StatusCode};
+use http::uri::PathAndQuery;
 use http_body::Body;
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ pub(super) struct Sampled {
 pub(super) type Decided = (Option<String>, Decision, u64);
 
 impl Sampled {
-    /// Copies a request. `None`, and counted, if there is no memory for it or its body is too long.
+    /// Copies a request. `None`, and counted, if the lab takes no more now, there is no memory for it, or its body is too long.
     pub(super) fn take(
         route: &Arc<RoutePlan>,
         head: &Head,
@@ -40,22 +40,23 @@ impl Sampled {
         (key, decision, generation): Decided,
     ) -> Option<Self> {
         let ticket = Ticket::sampled(Arc::clone(route));
+        // What has no place now will hardly have one when the answer is there: it is not worth a copy.
+        if offers.is_full(decision.side.other()) {
+            ticket.dropped(Dropped::Queue);
+            return None;
+        }
         let mut memory = Reservation::new(Arc::clone(offers.budget()));
         let target = head
             .target
             .path_and_query()
-            .map_or(0, |target| target.as_str().len());
-        let size = head_size(&head.headers) + target + key.as_ref().map_or(0, String::len);
+            .map_or("/", PathAndQuery::as_str);
+        let size = fields::size(&head.headers) + target.len() + key.as_ref().map_or(0, String::len);
         if !memory.grow(size) {
             ticket.dropped(Dropped::Bytes);
             return None;
         }
         if let Some(upload) = upload {
-            let capture = Capture::new(
-                route.shadow.max_body,
-                Arc::clone(offers.budget()),
-                upload.expected(),
-            );
+            let capture = Capture::new(route.shadow.max_body, memory.beside(), upload.expected());
             if let Some(why) = capture.spoiled() {
                 ticket.dropped(reason(why));
                 return None;
@@ -63,7 +64,6 @@ impl Sampled {
             upload.copy_to(capture);
         }
         let pair = Box::new(Pair {
-            route: Arc::clone(route),
             at: Timestamp::now(),
             generation,
             key,
@@ -71,17 +71,16 @@ impl Sampled {
             served: decision.side,
             request: RequestCopy {
                 method: head.method.clone(),
-                target: own_target(&head.target),
-                headers: copy_headers(&head.headers),
+                head: Fields::copy(target, &head.headers),
                 body: Bytes::new(),
             },
             answer: AnswerCopy {
                 status: StatusCode::OK,
-                headers: HeaderMap::new(),
+                headers: Fields::default(),
                 body: Bytes::new(),
                 latency: Duration::ZERO,
             },
-            memory: vec![memory],
+            memory,
         });
         Some(Self {
             ticket,
@@ -110,14 +109,15 @@ impl Sampled {
             self.ticket.dropped(Dropped::Validator);
             return None;
         }
-        let budget = Arc::clone(self.offers.budget());
+        let rules = &self.ticket.route().rules;
+        let answer_fields = judged_fields(&head.headers, rules);
+        let memory = &mut self.pair.memory;
         let capture = Capture::new(
-            self.pair.route.shadow.max_body,
-            Arc::clone(&budget),
+            self.ticket.route().shadow.max_body,
+            memory.beside(),
             body.size_hint().exact(),
         );
-        let mut memory = Reservation::new(budget);
-        let spoiled = if memory.grow(head_size(&head.headers)) {
+        let spoiled = if memory.grow(answer_fields.size()) {
             capture.spoiled()
         } else {
             Some(Spoiled::Budget)
@@ -126,10 +126,9 @@ impl Sampled {
             self.ticket.dropped(reason(why));
             return None;
         }
-        self.pair.memory.push(memory);
         self.pair.served = side;
         self.pair.answer.status = head.status;
-        self.pair.answer.headers = own_fields(&head.headers);
+        self.pair.answer.headers = answer_fields;
         self.pair.answer.latency = latency;
         Some(Observed {
             sampled: self,
@@ -175,7 +174,7 @@ impl Observed {
             match copy {
                 Ok((body, memory)) => {
                     pair.request.body = body;
-                    pair.memory.push(memory);
+                    pair.memory.join(memory);
                 }
                 Err(why) => return ticket.dropped(reason(why)),
             }
@@ -183,7 +182,7 @@ impl Observed {
         match capture.finish() {
             Ok((body, memory)) => {
                 pair.answer.body = body;
-                pair.memory.push(memory);
+                pair.memory.join(memory);
                 offers.offer(ticket, pair);
             }
             Err(why) => ticket.dropped(reason(why)),

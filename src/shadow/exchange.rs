@@ -2,22 +2,27 @@
 
 use crate::compare::Incomparable;
 use crate::message::body::Outgoing;
-use crate::message::capture::{Budget, Capture, Reservation, Spoiled};
+use crate::message::capture::{Capture, Reservation, Spoiled};
 use crate::message::forwarded::{X_CROSSFADE_SHADOW, child_traceparent};
-use crate::message::hop;
-use crate::shadow::offer::{AnswerCopy, Pair, RequestCopy, head_size, own_fields};
+use crate::plan::RoutePlan;
+use crate::shadow::fields;
+use crate::shadow::offer::{AnswerCopy, Pair, RequestCopy};
 use crate::telemetry::{Role, UpstreamError};
 use crate::upstream::{Dispatch, Endpoint, Fault, Lease, Pools, send};
 use bytes::Bytes;
 use http::header::{
-    EXPECT, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
-    TRAILER,
+    CONNECTION, EXPECT, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE, TE, TRAILER,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
+
+/// What the served side got from this hop alone, or what goes with a body that comes bit by bit: the body of a copy is all there.
+const NOT_COPIED: [HeaderName; 5] = [CONNECTION, TE, EXPECT, TRAILER, X_CROSSFADE_SHADOW];
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -31,71 +36,69 @@ const VALIDATORS: [HeaderName; 6] = [
     RANGE,
 ];
 
-/// Asks the other side for its answer to a pair's request.
+/// Asks the other side for its answer to a pair's request, and charges it to the pair.
 pub(super) async fn ask(
     pools: &Arc<Pools>,
-    pair: &Pair,
-    budget: &Arc<Budget>,
-) -> Result<(AnswerCopy, Reservation), Incomparable> {
+    route: &RoutePlan,
+    pair: &mut Pair,
+) -> Result<AnswerCopy<HeaderMap>, Incomparable> {
     let side = pair.served.other();
-    let endpoint = pair.route.endpoint(side);
-    let deadline = Instant::now() + pair.route.shadow.timeout;
-    let request = shadow_request(&pair.request, pair.answer.status, endpoint);
-    let dispatch = Dispatch {
-        request,
-        timeout: pair.route.shadow.timeout,
-        progress: None,
-    };
-    let answer = match timeout_at(deadline, send(pools, endpoint, dispatch)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(failure)) => return Err(blame(&failure.fault)),
-        Err(_) => return Err(too_late(endpoint)),
-    };
-    pair.route
-        .metrics
-        .upstream(side, Role::Shadow, answer.elapsed);
-    let (head, body) = answer.response.into_parts();
-    let mut memory = Reservation::new(Arc::clone(budget));
-    if !memory.grow(head_size(&head.headers)) {
-        return Err(Incomparable::Bytes);
-    }
-    let mut copy = AnswerCopy {
-        status: head.status,
-        headers: own_fields(&head.headers),
-        body: Bytes::new(),
-        latency: answer.elapsed,
-    };
-    let held = match timeout_at(
-        deadline,
-        read(body, answer.lease, pair.route.shadow.max_body, budget),
-    )
-    .await
-    {
-        Ok(Ok((bytes, held))) => {
-            copy.body = bytes;
-            held
+    let endpoint = route.endpoint(side);
+    let deadline = Instant::now() + route.shadow.timeout;
+    let whole = async {
+        let dispatch = Dispatch {
+            request: shadow_request(&pair.request, pair.answer.status, endpoint),
+            timeout: route.shadow.timeout,
+            progress: None,
+        };
+        let answer = send(pools, endpoint, dispatch)
+            .await
+            .map_err(|failure| blame(&failure.fault))?;
+        route.metrics.upstream(side, Role::Shadow, answer.elapsed);
+        let (head, body) = answer.response.into_parts();
+        if !pair.memory.grow(fields::size(&head.headers)) {
+            return Err(Incomparable::Bytes);
         }
-        Ok(Err(reason)) => return Err(reason),
-        Err(_) => return Err(too_late(endpoint)),
+        let body = read(body, answer.lease, route.shadow.max_body, &mut pair.memory).await?;
+        Ok(AnswerCopy {
+            status: head.status,
+            headers: head.headers,
+            body,
+            latency: answer.elapsed,
+        })
     };
-    memory.join(held);
-    Ok((copy, memory))
+    timeout_at(deadline, whole)
+        .await
+        .unwrap_or_else(|_| Err(too_late(endpoint)))
 }
 
 /// Reads a whole body, and no further than it may go.
+///
+/// A body that comes in one piece is not copied: it keeps the buffer that it came in, but is judged at once.
 async fn read(
     mut body: Incoming,
     lease: Lease,
     limit: usize,
-    budget: &Arc<Budget>,
-) -> Result<(Bytes, Reservation), Incomparable> {
-    let mut capture = Capture::new(limit, Arc::clone(budget), body.size_hint().exact());
+    memory: &mut Reservation,
+) -> Result<Bytes, Incomparable> {
+    let length = body.size_hint().exact();
+    let mut capture = Capture::new(limit, memory.beside(), length);
     while capture.spoiled().is_none() {
+        if body.is_end_stream() {
+            lease.complete();
+            break;
+        }
         match body.frame().await {
             Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    capture.push(data);
+                let Ok(data) = frame.into_data() else {
+                    continue;
+                };
+                if length == Some(data.len() as u64) {
+                    lease.complete();
+                    let paid = memory.grow(data.len());
+                    return paid.then_some(data).ok_or(Incomparable::Bytes);
                 }
+                capture.push(&data);
             }
             Some(Err(error)) => {
                 let fault = Fault::from_hyper(error);
@@ -108,10 +111,14 @@ async fn read(
             }
         }
     }
-    capture.finish().map_err(|why| match why {
-        Spoiled::TooLarge => Incomparable::TooLarge,
-        Spoiled::Budget => Incomparable::Bytes,
-    })
+    match capture.finish() {
+        Ok((bytes, held)) => {
+            memory.join(held);
+            Ok(bytes)
+        }
+        Err(Spoiled::TooLarge) => Err(Incomparable::TooLarge),
+        Err(Spoiled::Budget) => Err(Incomparable::Bytes),
+    }
 }
 
 fn too_late(endpoint: &Endpoint) -> Incomparable {
@@ -139,17 +146,12 @@ fn shadow_request(
     served_status: StatusCode,
     endpoint: &Endpoint,
 ) -> Request<Outgoing> {
-    let mut request = Request::new(Outgoing::full(copy.body.clone()));
-    *request.method_mut() = copy.method.clone();
-    *request.uri_mut() = copy.target.clone();
-    let mut headers = copy.headers.clone();
+    let whole_answer = served_status == StatusCode::OK;
+    let mut headers = copy.head.map(1, |name| {
+        !(NOT_COPIED.contains(name) || whole_answer && VALIDATORS.contains(name))
+    });
     headers.insert(X_CROSSFADE_SHADOW, HeaderValue::from_static("1"));
     headers.insert(HOST, endpoint.host_for(headers.get(HOST)));
-    if served_status == StatusCode::OK {
-        for name in VALIDATORS {
-            headers.remove(name);
-        }
-    }
     if let Some(parent) = headers
         .get(TRACEPARENT)
         .and_then(|value| value.to_str().ok())
@@ -158,16 +160,14 @@ fn shadow_request(
     {
         headers.insert(TRACEPARENT, child);
     }
+    let mut request = Request::new(Outgoing::full(copy.body.clone()));
+    *request.method_mut() = copy.method.clone();
+    *request.uri_mut() = target(copy.head.text());
     *request.headers_mut() = headers;
     request
 }
 
-/// The fields that the served side got, without what the other side is not to see: the body of a copy is all there.
-pub fn copy_headers(headers: &HeaderMap) -> HeaderMap {
-    let mut copy = own_fields(headers);
-    hop::remove_hop_by_hop(&mut copy);
-    for name in [EXPECT, TRAILER] {
-        copy.remove(name);
-    }
-    copy
+fn target(text: Bytes) -> Uri {
+    let target = PathAndQuery::from_maybe_shared(text).expect("the text of a target is a target");
+    Uri::from(target)
 }

@@ -4,11 +4,14 @@
 //! Every sampled request is counted exactly once more: as dropped with a reason, or as asked and then judged.
 
 pub mod exchange;
+pub mod fields;
+mod judge;
 pub mod offer;
 mod record;
 pub mod run;
 pub mod ticket;
 
+pub use fields::Fields;
+pub use judge::Lab;
 pub use offer::{AnswerCopy, Offers, Pair, RequestCopy};
-pub use run::{Lab, Memory};
 pub use ticket::Ticket;

@@ -1,13 +1,14 @@
 //! The way from the request path to the lab: bounded queues, one for each side that is asked, and `try_send`.
 
+use crate::compare::Rules;
 use crate::message::capture::{Budget, Reservation};
-use crate::plan::RoutePlan;
+use crate::shadow::fields::Fields;
 use crate::shadow::ticket::Ticket;
 use crate::side::Side;
 use crate::telemetry::Dropped;
-use bytes::{Bytes, BytesMut};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,36 +22,32 @@ pub const QUEUE: usize = 1024;
 pub const BYTES: usize = 48 * 1024 * 1024;
 
 /// A request as both sides are to see it, but for Host.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RequestCopy {
     /// The method.
     pub method: Method,
-    /// The target in origin form, as it came.
-    pub target: Uri,
-    /// The fields that the served side got; Host is the client's.
-    pub headers: HeaderMap,
+    /// The target in origin form, as it came, and the fields that the served side got; Host is the client's.
+    pub head: Fields,
     /// The whole body.
     pub body: Bytes,
 }
 
-/// A side's whole answer.
-#[derive(Clone, Debug)]
-pub struct AnswerCopy {
+/// A side's whole answer. Its fields are those of which the judgement knows.
+#[derive(Debug)]
+pub struct AnswerCopy<H> {
     /// The status.
     pub status: StatusCode,
     /// The fields, as they came.
-    pub headers: HeaderMap,
+    pub headers: H,
     /// The whole body, coded perhaps.
     pub body: Bytes,
     /// Sent to head.
     pub latency: Duration,
 }
 
-/// One request, its answer, and all that a judgement of the other side's answer needs.
+/// One request and its answer.
 #[derive(Debug)]
 pub struct Pair {
-    /// The route in force when it was decided.
-    pub route: Arc<RoutePlan>,
     /// When the request came.
     pub at: Timestamp,
     /// The generation that decided.
@@ -64,9 +61,9 @@ pub struct Pair {
     /// The request.
     pub request: RequestCopy,
     /// The served side's answer.
-    pub answer: AnswerCopy,
+    pub answer: AnswerCopy<Fields>,
     /// What the copies take of the lab's memory.
-    pub memory: Vec<Reservation>,
+    pub memory: Reservation,
 }
 
 /// A pair with its account.
@@ -74,7 +71,10 @@ pub(super) type Offer = (Ticket, Box<Pair>);
 
 /// The workers' end of the way to the lab.
 #[derive(Clone, Debug)]
-pub struct Offers {
+pub struct Offers(Arc<Ends>);
+
+#[derive(Debug)]
+struct Ends {
     queues: [Sender<Offer>; 2],
     budget: Arc<Budget>,
 }
@@ -91,11 +91,12 @@ impl Offers {
     pub fn channel() -> (Self, Queues) {
         let (to_old, old) = mpsc::channel(QUEUE);
         let (to_new, new) = mpsc::channel(QUEUE);
+        let ends = Ends {
+            queues: [to_old, to_new],
+            budget: Budget::new(BYTES),
+        };
         (
-            Self {
-                queues: [to_old, to_new],
-                budget: Budget::new(BYTES),
-            },
+            Self(Arc::new(ends)),
             Queues {
                 by_side: [old, new],
             },
@@ -105,12 +106,18 @@ impl Offers {
     /// The memory of all pairs.
     #[must_use]
     pub fn budget(&self) -> &Arc<Budget> {
-        &self.budget
+        &self.0.budget
+    }
+
+    /// Whether nothing more can be offered now that is to be asked of a side.
+    #[must_use]
+    pub fn is_full(&self, asked: Side) -> bool {
+        self.0.queues[asked.index()].capacity() == 0
     }
 
     /// Hands a pair over, or counts why not. Never waits.
     pub fn offer(&self, ticket: Ticket, pair: Box<Pair>) {
-        let queue = &self.queues[pair.served.other().index()];
+        let queue = &self.0.queues[pair.served.other().index()];
         match queue.try_send((ticket.queued(), pair)) {
             Ok(()) => {}
             Err(TrySendError::Full((ticket, _))) => ticket.dropped(Dropped::Queue),
@@ -119,66 +126,75 @@ impl Offers {
     }
 }
 
-/// A head's fields in memory of their own: as they came they are slices of a connection's read buffer, and would keep all of it.
+/// The fields of an answer that the judgement reads, in memory of their own.
 #[must_use]
-pub fn own_fields(headers: &HeaderMap) -> HeaderMap {
-    let mut values = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
-    for value in headers.values() {
-        values.extend_from_slice(value.as_bytes());
-    }
-    let mut values = values.freeze();
-    let mut own = HeaderMap::with_capacity(headers.keys_len());
-    for (name, value) in headers {
-        let value = HeaderValue::from_maybe_shared(values.split_to(value.len()))
-            .expect("the bytes of a field value are a field value");
-        own.append(name, value);
-    }
-    own
+pub fn judged_fields(headers: &HeaderMap, rules: &Rules) -> Fields {
+    Fields::only(headers, |name| is_judged(name, rules))
 }
 
-/// A target in memory of its own, for the same reason.
-#[must_use]
-pub fn own_target(target: &Uri) -> Uri {
-    let text = Bytes::from(target.to_string());
-    PathAndQuery::from_maybe_shared(text).map_or_else(|_| target.clone(), Uri::from)
-}
-
-/// What a head takes of memory, about.
-#[must_use]
-pub fn head_size(headers: &HeaderMap) -> usize {
-    headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 64)
-        .sum()
+/// Whether the judgement reads a field.
+pub(super) fn is_judged(name: &HeaderName, rules: &Rules) -> bool {
+    *name == CONTENT_TYPE || *name == CONTENT_ENCODING || rules.headers.contains(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::{Answer, Unlimited, compare};
+    use http::HeaderValue;
+
+    /// Judges two answers with all their fields, and with those alone that are kept.
+    #[track_caller]
+    fn check(compared: &[&'static str], old: &[(&str, &str)], new: &[(&str, &str)]) {
+        let map = |fields: &[(&str, &str)]| -> HeaderMap {
+            let fields = fields.iter().map(|(name, value)| {
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                (name, HeaderValue::from_str(value).unwrap())
+            });
+            fields.collect()
+        };
+        let rules = Rules {
+            headers: compared
+                .iter()
+                .map(|name| HeaderName::from_static(name))
+                .collect(),
+            ..Rules::default()
+        };
+        let judge = |old: &HeaderMap, new: &HeaderMap| {
+            let answer = |headers, body| Answer {
+                status: StatusCode::OK,
+                headers,
+                body: Some(body),
+            };
+            compare(
+                &answer(old, &b"{\"a\":1,\"b\":2}"[..]),
+                &answer(new, &b"{\"b\":2,\"a\":1}"[..]),
+                &rules,
+                &mut Unlimited,
+            )
+        };
+        let (old, new) = (map(old), map(new));
+        let kept = |headers| judged_fields(headers, &rules).map(0, |_| true);
+        assert_eq!(judge(&kept(&old), &kept(&new)), judge(&old, &new));
+    }
 
     #[test]
-    fn a_copy_of_a_head_keeps_nothing_of_the_buffer_that_it_came_from() {
-        let buffer = Bytes::from_static(b"/a/b?c=d one two three");
-        let range = buffer.as_ptr_range();
-        let field = |from, to| HeaderValue::from_maybe_shared(buffer.slice(from..to)).unwrap();
-        let mut headers = HeaderMap::new();
-        headers.append("x-list", field(9, 12));
-        headers.append("x-list", field(13, 16));
-        headers.append("x-other", field(17, 22));
-        headers.append("x-empty", HeaderValue::from_static(""));
-        let own = own_fields(&headers);
-        assert_eq!(own, headers);
-        assert!(
-            own.values()
-                .all(|value| !range.contains(&value.as_bytes().as_ptr()))
-        );
-
-        for text in [0..8, 0..2] {
-            let target = Uri::from(PathAndQuery::from_maybe_shared(buffer.slice(text)).unwrap());
-            let own = own_target(&target);
-            assert_eq!(own, target);
-            assert!(!range.contains(&own.path().as_ptr()));
+    fn the_fields_that_are_kept_are_all_that_a_judgement_needs() {
+        let json = ("content-type", "application/json");
+        let text = ("content-type", "text/plain");
+        let (one, two) = (("x-a", "1"), ("x-a", "2"));
+        let coded = ("content-encoding", "gzip");
+        for compared in [&[][..], &["content-type"], &["x-a", "set-cookie"]] {
+            for (old, new) in [
+                (vec![json, one], vec![json, two]),
+                (vec![text, one], vec![json, one]),
+                (vec![text], vec![text, one, two]),
+                (vec![json, coded], vec![json]),
+                (vec![json, ("set-cookie", "a")], vec![json, ("etag", "b")]),
+                (vec![], vec![]),
+            ] {
+                check(compared, &old, &new);
+            }
         }
-        assert_eq!(own_target(&Uri::from_static("*")), "*");
     }
 }

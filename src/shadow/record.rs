@@ -2,33 +2,38 @@
 
 use crate::compare::Comparison;
 use crate::config::settings::Values;
+use crate::plan::RoutePlan;
 use crate::shadow::offer::{AnswerCopy, Pair};
 use crate::side::Side;
 use crate::store::{Answered, FieldRow, KeyText, Mismatch, Redactor, rfc3339};
+use http::HeaderMap;
 
 pub(super) fn row(
+    route: &RoutePlan,
     pair: &Pair,
-    other: &AnswerCopy,
+    other: &AnswerCopy<HeaderMap>,
     comparison: &Comparison,
     redactor: &Redactor,
 ) -> Mismatch {
-    let hide = match pair.route.values {
+    let hide = match route.values {
         Values::Redacted => Some(redactor),
         Values::Shown => None,
     };
+    let served = Answered::new(pair.answer.status, pair.answer.latency);
+    let asked = Answered::new(other.status, other.latency);
     let (old, new) = match pair.served {
-        Side::Old => (&pair.answer, other),
-        Side::New => (other, &pair.answer),
+        Side::Old => (served, asked),
+        Side::New => (asked, served),
     };
-    let target = pair.request.target.to_string();
+    let target = String::from_utf8_lossy(&pair.request.head.text()).into_owned();
     Mismatch {
         id: 0,
         at: rfc3339(pair.at),
-        route: pair.route.name().to_string(),
+        route: route.name().to_string(),
         method: pair.request.method.to_string(),
         target: match hide {
             Some(redactor) => {
-                redactor.redact_target(&target, &pair.route.pattern, &pair.route.key_placeholders)
+                redactor.redact_target(&target, &route.pattern, &route.key_placeholders)
             }
             None => target,
         },
@@ -36,8 +41,8 @@ pub(super) fn row(
         bucket: pair.bucket,
         served: pair.served,
         generation: pair.generation,
-        old: Answered::new(old.status, old.latency),
-        new: Answered::new(new.status, new.latency),
+        old,
+        new,
         fields: comparison
             .divergences
             .iter()

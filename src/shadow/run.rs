@@ -1,147 +1,140 @@
-//! The lab: takes pairs from their queues, asks, judges, counts and remembers. Runs on a runtime of its own.
+//! The lab's work: pairs are taken from their queues in batches, and judged side by side. One thread does it all but for long comparisons.
+//!
+//! A worker that offers a pair wakes the lab only if it sleeps. Awake, it takes what is there, rests for [`PAUSE`] and looks again, and sleeps when
+//! nothing has come meanwhile: under load it is woken once for many pairs, and a pair on its own is taken up at once.
 
-use crate::compare::{self, Answer, Comparison, Verdict};
-use crate::message::capture::{Budget, Reservation};
-use crate::shadow::exchange::ask;
-use crate::shadow::offer::{AnswerCopy, Pair, Queues};
-use crate::shadow::record;
-use crate::shadow::ticket::Ticket;
-use crate::side::Side;
-use crate::store::{Mismatches, Redactor};
-use crate::telemetry::Role;
-use crate::upstream::Pools;
+use crate::shadow::judge::Lab;
+use crate::shadow::offer::{Offer, Queues};
 use crate::upstream::endpoint::SHADOWS_IN_FLIGHT;
-use http::Method;
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+/// How long pairs that come while the lab is awake may gather.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How long judgements that are under way may go on when the proxy stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What the lab works with.
+/// The pairs to be asked of a side, and the places for those that are. Only the lab's thread locks it: a worker never waits for it.
 #[derive(Debug)]
-pub struct Lab {
-    /// Memory of all pairs.
-    pub budget: Arc<Budget>,
-    /// Connections of its own.
-    pub pools: Arc<Pools>,
-    /// Where mismatches are kept.
-    pub mismatches: Arc<Mismatches>,
-    /// What makes their values unreadable.
-    pub redactor: Arc<Redactor>,
+struct Line {
+    queue: Mutex<Receiver<Offer>>,
+    places: Arc<Semaphore>,
 }
 
-/// The lab's memory as the comparison asks for it.
-#[derive(Debug)]
-pub struct Memory(Reservation);
+impl Line {
+    fn new(queue: Receiver<Offer>) -> Arc<Self> {
+        Arc::new(Self {
+            queue: Mutex::new(queue),
+            places: Arc::new(Semaphore::new(SHADOWS_IN_FLIGHT)),
+        })
+    }
 
-impl compare::Memory for Memory {
-    fn charge(&mut self, bytes: usize) -> bool {
-        self.0.grow(bytes)
+    /// Waits for a pair and a place for it; `None` when nobody offers any more.
+    async fn next(&self) -> Option<(OwnedSemaphorePermit, Offer)> {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        let offer = poll_fn(|cx| self.queue().poll_recv(cx)).await?;
+        Some((place, offer))
+    }
+
+    /// A pair and a place for it, if both are there.
+    fn try_next(&self) -> Option<(OwnedSemaphorePermit, Offer)> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let offer = self.queue().try_recv().ok()?;
+        Some((place, offer))
+    }
+
+    /// The next pair for a place whose pair is done: only when all places are taken, else it is left to the next batch.
+    fn another(&self) -> Option<Offer> {
+        let full = self.places.available_permits() == 0;
+        full.then(|| self.queue().try_recv().ok()).flatten()
+    }
+
+    /// Drops what waits.
+    fn close(&self) {
+        let mut queue = self.queue();
+        queue.close();
+        while queue.try_recv().is_ok() {}
+    }
+
+    /// Ends when no place is taken any more.
+    async fn is_empty(&self) {
+        // The places are never closed.
+        let _ = self.places.acquire_many(SHADOWS_IN_FLIGHT as u32).await;
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Receiver<Offer>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Lab {
-    /// A lab that keeps its mismatches there.
-    #[must_use]
-    pub fn new(
-        budget: Arc<Budget>,
-        mismatches: Arc<Mismatches>,
-        redactor: Arc<Redactor>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            budget,
-            pools: Pools::new(Role::Shadow),
-            mismatches,
-            redactor,
+    /// Works until `stop` says so; what is queued then is dropped, and counted as that. What is still under way a second later ends, and is counted,
+    /// with the runtime.
+    pub async fn run(self: Arc<Self>, queues: Queues, mut stop: watch::Receiver<bool>) {
+        let lines = queues.by_side.map(Line::new);
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => {}
+            () = self.work(&lines) => {}
+        }
+        lines.iter().for_each(|line| line.close());
+        let [old, new] = &lines;
+        // Out of time, they are counted as their accounts are dropped.
+        let _ = timeout(LAST_WORDS, async {
+            tokio::join!(old.is_empty(), new.is_empty())
         })
+        .await;
     }
 
-    /// Works until `stop` says so; what is queued then is dropped, and counted as that.
-    pub async fn run(self: Arc<Self>, queues: Queues, stop: watch::Receiver<bool>) {
-        let [to_old, to_new] = queues.by_side;
-        tokio::join!(
-            Arc::clone(&self).work(to_old, stop.clone()),
-            Arc::clone(&self).work(to_new, stop),
-        );
-    }
-
-    async fn work(
-        self: Arc<Self>,
-        mut queue: Receiver<(Ticket, Box<Pair>)>,
-        mut stop: watch::Receiver<bool>,
-    ) {
-        let places = Arc::new(Semaphore::new(SHADOWS_IN_FLIGHT));
-        let mut under_way = JoinSet::new();
+    async fn work(self: &Arc<Self>, lines: &[Arc<Line>; 2]) {
+        let [old, new] = lines;
         loop {
-            let next = async {
-                let place = Arc::clone(&places).acquire_owned().await;
-                queue.recv().await.zip(place.ok())
+            let (line, next) = tokio::select! {
+                next = old.next() => (old, next),
+                next = new.next() => (new, next),
             };
-            tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => break,
-                Some(_) = under_way.join_next() => {}
-                pair = next => match pair {
-                    Some(((ticket, pair), place)) => {
-                        let lab = Arc::clone(&self);
-                        under_way.spawn(async move {
-                            lab.judge(ticket, *pair).await;
-                            drop(place);
-                        });
-                    }
-                    None => break,
-                },
+            // Both queues have the same senders.
+            let Some((place, offer)) = next else {
+                return;
+            };
+            self.begin(line, place, offer);
+            sleep(PAUSE).await;
+            while self.begin_all(lines) {
+                sleep(PAUSE).await;
             }
         }
-        queue.close();
-        while queue.try_recv().is_ok() {}
-        // Those that do not end in time are counted as their accounts are dropped; one that never yields can't be waited for.
-        let all = async { while under_way.join_next().await.is_some() {} };
-        if timeout(LAST_WORDS, all).await.is_err() {
-            let _ = timeout(LAST_WORDS, under_way.shutdown()).await;
+    }
+
+    /// Takes up all that has come; whether anything had.
+    fn begin_all(self: &Arc<Self>, lines: &[Arc<Line>; 2]) -> bool {
+        let mut any = false;
+        for line in lines {
+            while let Some((place, offer)) = line.try_next() {
+                self.begin(line, place, offer);
+                any = true;
+            }
         }
+        any
     }
 
-    async fn judge(&self, ticket: Ticket, pair: Pair) {
-        let asked = ticket.asked(pair.served.other());
-        let (other, _held) = match ask(&self.pools, &pair, &self.budget).await {
-            Ok(answer) => answer,
-            Err(reason) => return asked.judged(Verdict::Incomparable(reason)),
-        };
-        let comparison = self.compare(&pair, &other);
-        if comparison.verdict == Verdict::Mismatch {
-            pair.route.metrics.divergences(&comparison.divergences);
-            self.mismatches
-                .push(record::row(&pair, &other, &comparison, &self.redactor));
-        }
-        asked.judged(comparison.verdict);
-    }
-
-    fn compare(&self, pair: &Pair, other: &AnswerCopy) -> Comparison {
-        let (old, new) = match pair.served {
-            Side::Old => (&pair.answer, other),
-            Side::New => (other, &pair.answer),
-        };
-        let head_only = pair.request.method == Method::HEAD;
-        let mut memory = Memory(Reservation::new(Arc::clone(&self.budget)));
-        compare::compare(
-            &view(old, head_only),
-            &view(new, head_only),
-            &pair.route.rules,
-            &mut memory,
-        )
-    }
-}
-
-fn view(answer: &AnswerCopy, head_only: bool) -> Answer<'_> {
-    Answer {
-        status: answer.status,
-        headers: &answer.headers,
-        body: (!head_only).then_some(&answer.body[..]),
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "judgements run on the lab's own runtime, and hold a place until they end"
+    )]
+    fn begin(self: &Arc<Self>, line: &Arc<Line>, place: OwnedSemaphorePermit, offer: Offer) {
+        let (lab, line) = (Arc::clone(self), Arc::clone(line));
+        tokio::spawn(async move {
+            let _place = place;
+            let mut next = Some(offer);
+            while let Some(offer) = next {
+                lab.judge(offer).await;
+                next = line.another();
+            }
+        });
     }
 }

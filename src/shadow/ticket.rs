@@ -9,9 +9,24 @@ use std::sync::Arc;
 
 /// A sampled request that was not asked yet.
 #[derive(Debug)]
-pub struct Ticket {
-    route: Option<Arc<RoutePlan>>,
-    otherwise: Dropped,
+pub struct Ticket(Account);
+
+/// A sampled request of which the other side has its copy.
+#[derive(Debug)]
+pub struct Asked(Account);
+
+/// What is counted when the account is closed, which is when it is dropped.
+#[derive(Debug)]
+struct Account {
+    /// The route in force when the request was decided.
+    route: Arc<RoutePlan>,
+    end: End,
+}
+
+#[derive(Debug)]
+enum End {
+    Dropped(Dropped),
+    Judged(Verdict),
 }
 
 impl Ticket {
@@ -19,65 +34,59 @@ impl Ticket {
     #[must_use]
     pub fn sampled(route: Arc<RoutePlan>) -> Self {
         route.metrics.sampled();
-        Self {
-            route: Some(route),
-            otherwise: Dropped::Aborted,
-        }
+        Self(Account {
+            route,
+            end: End::Dropped(Dropped::Aborted),
+        })
+    }
+
+    /// The route in force when the request was decided.
+    #[must_use]
+    pub fn route(&self) -> &Arc<RoutePlan> {
+        &self.0.route
     }
 
     /// It makes no pair.
     pub fn dropped(mut self, reason: Dropped) {
-        self.otherwise = reason;
+        self.0.end = End::Dropped(reason);
     }
 
     /// It lies in the lab's queue: what is left there at the end was dropped by the shutdown.
     #[must_use]
     pub fn queued(mut self) -> Self {
-        self.otherwise = Dropped::Shutdown;
+        self.0.end = End::Dropped(Dropped::Shutdown);
         self
     }
 
     /// The other side is asked now.
     #[must_use]
-    pub fn asked(mut self, side: Side) -> Asked {
-        let route = self.route.take();
-        if let Some(route) = &route {
-            route.metrics.shadow_request(side);
-        }
+    pub fn asked(self, side: Side) -> Asked {
+        let Self(mut account) = self;
+        account.route.metrics.shadow_request(side);
         // A judgement that ends without a verdict was stopped with the lab: nobody waited for the answer any more.
-        Asked {
-            route,
-            verdict: Verdict::Incomparable(Incomparable::ShadowTimeout),
-        }
+        account.end = End::Judged(Verdict::Incomparable(Incomparable::ShadowTimeout));
+        Asked(account)
     }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if let Some(route) = self.route.take() {
-            route.metrics.dropped(self.otherwise);
-        }
-    }
-}
-
-/// A sampled request of which the other side has its copy.
-#[derive(Debug)]
-pub struct Asked {
-    route: Option<Arc<RoutePlan>>,
-    verdict: Verdict,
 }
 
 impl Asked {
+    /// The route in force when the request was decided.
+    #[must_use]
+    pub fn route(&self) -> &Arc<RoutePlan> {
+        &self.0.route
+    }
+
     /// The pair is judged.
     pub fn judged(mut self, verdict: Verdict) {
-        self.verdict = verdict;
+        self.0.end = End::Judged(verdict);
     }
 }
 
-impl Drop for Asked {
+impl Drop for Account {
     fn drop(&mut self) {
-        if let Some(route) = self.route.take() {
-            route.metrics.verdict(self.verdict);
+        match self.end {
+            End::Dropped(reason) => self.route.metrics.dropped(reason),
+            End::Judged(verdict) => self.route.metrics.verdict(verdict),
         }
     }
 }
