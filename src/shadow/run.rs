@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 /// How long pairs that come while the lab is awake may gather.
-const PAUSE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// How long judgements that are under way may go on when the proxy stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
