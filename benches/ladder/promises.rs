@@ -1,0 +1,178 @@
+//! What crossfade promises for a request beside passing it on, by the functions of its own that keep it.
+
+use arc_swap::{ArcSwap, Cache};
+use crossfade::config::Settings;
+use crossfade::message::forwarded::{self, Peer, ProcessId, Scheme};
+use crossfade::message::hop;
+use crossfade::plan::{Live, Plan, RoutePlan};
+use crossfade::proxy::MAX_TARGET;
+use crossfade::route::decide::{self, Decision, Sampling};
+use crossfade::route::key::{self, Sources};
+use crossfade::route::table::{Captures, Target, is_ambiguous};
+use crossfade::side::Side;
+use crossfade::telemetry::{CodeClass, Held, Role, Telemetry};
+use http::header::HOST;
+use http::request::Parts;
+use http::{Method, StatusCode};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::Instant;
+
+/// The settings in force and the cells, as a worker of crossfade has them.
+pub(crate) struct Promises {
+    telemetry: Arc<Telemetry>,
+    process: ProcessId,
+    plan: Mutex<Cache<Arc<ArcSwap<Plan>>, Arc<Plan>>>,
+    /// For rungs on which no route is looked up.
+    first: Arc<Plan>,
+}
+
+impl Promises {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let telemetry = Telemetry::new();
+        let live = Live::new(settings, String::new(), None, Arc::clone(&telemetry));
+        Self {
+            process: ProcessId::new(0),
+            plan: Mutex::new(Cache::new(live.cell())),
+            first: live.snapshot(),
+            telemetry,
+        }
+    }
+
+    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
+    }
+
+    /// The route of requests when none is looked up.
+    pub(crate) fn any_route(&self) -> &Arc<RoutePlan> {
+        &self.first.unmatched
+    }
+
+    fn peer(&self, address: IpAddr) -> Peer<'_> {
+        Peer {
+            address,
+            trusted_proxies: &self.first.settings.server.trusted_proxies,
+            scheme: Scheme::Http,
+        }
+    }
+
+    /// Headers: what can't be forwarded is refused.
+    pub(crate) fn admit(&self, head: &mut Parts) -> Result<(), StatusCode> {
+        let target = head.uri.path_and_query();
+        let good = !matches!(head.method, Method::CONNECT | Method::TRACE)
+            && hop::is_target(&head.method, &head.uri)
+            && target.is_none_or(|target| target.as_str().len() <= MAX_TARGET)
+            && hop::settle_host(head.version, &head.uri, &mut head.headers).is_ok()
+            && hop::is_only_chunked(&head.headers)
+            && !forwarded::is_loop(&head.headers, &self.process);
+        good.then_some(()).ok_or(StatusCode::BAD_REQUEST)
+    }
+
+    /// Headers: the request as a side may see it.
+    pub(crate) fn prepare(&self, head: &mut Parts, address: IpAddr, route: &RoutePlan) {
+        let trailers = hop::accepts_trailers(&head.headers);
+        hop::remove_hop_by_hop(&mut head.headers);
+        forwarded::stamp(
+            &mut head.headers,
+            head.version,
+            &self.peer(address),
+            &self.process,
+        );
+        if trailers {
+            hop::ask_for_trailers(&mut head.headers);
+        }
+        let host = route.endpoint(Side::Old).host_for(head.headers.get(HOST));
+        head.headers.insert(HOST, host);
+    }
+
+    /// Decision: the route, who serves, and whether the other side gets a copy.
+    pub(crate) fn decide(&self, head: &Parts, address: IpAddr) -> Result<Decided, StatusCode> {
+        let plan = Arc::clone(
+            self.plan
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .load(),
+        );
+        let target = Target {
+            method: &head.method,
+            host: head.headers.get(HOST).and_then(|host| host.to_str().ok()),
+            path: head.uri.path(),
+        };
+        let (route, captures) = match plan.table.lookup(target) {
+            Some(found) => (Arc::clone(found.policy), found.captures),
+            None => (Arc::clone(&plan.unmatched), Captures::default()),
+        };
+        if route.policy.key.is_some() && is_ambiguous(head.uri.path()) {
+            return Err(StatusCode::BAD_REQUEST);
+        }
+        let peer = self.peer(address);
+        let read = decide::is_read(&route.policy, &head.method);
+        let sources = Sources {
+            captures: &captures,
+            query: head.uri.query(),
+            headers: &head.headers,
+            body: None,
+            client_ip: Some(peer.client_ip(&head.headers)),
+        };
+        let key = route
+            .policy
+            .key
+            .as_ref()
+            .and_then(|template| key::key(template, &sources));
+        let decision = decide::decide(&route.policy, &plan.switches, read, key.as_deref());
+        let sampling = decide::sampling(&route.policy, &plan.switches, read, key.as_deref());
+        drop(captures);
+        Ok(Decided {
+            route,
+            decision,
+            sampling,
+        })
+    }
+
+    /// Metrics: a request has begun.
+    pub(crate) fn begin(&self, started: Instant, method: Method) -> Meter {
+        Meter {
+            started,
+            method,
+            sent: started,
+            _inflight: self.telemetry.process().inflight.hold(),
+        }
+    }
+}
+
+/// What was decided of a request.
+pub(crate) struct Decided {
+    pub(crate) route: Arc<RoutePlan>,
+    pub(crate) decision: Decision,
+    pub(crate) sampling: Sampling,
+}
+
+/// A request that is counted.
+pub(crate) struct Meter {
+    started: Instant,
+    method: Method,
+    sent: Instant,
+    _inflight: Held,
+}
+
+impl Meter {
+    /// The request goes to its side.
+    pub(crate) fn sent(&mut self) {
+        self.sent = Instant::now();
+    }
+
+    /// The head of its answer is there.
+    pub(crate) fn answered(&self, route: &RoutePlan) {
+        let elapsed = self.sent.elapsed();
+        route.metrics.upstream(Side::Old, Role::Serve, elapsed);
+    }
+
+    /// Its answer was handed to the client's connection.
+    pub(crate) fn complete(self, route: &RoutePlan, status: StatusCode) {
+        let class = CodeClass::from(status);
+        let elapsed = self.started.elapsed();
+        route
+            .metrics
+            .request(&self.method, Side::Old.into(), class, elapsed);
+    }
+}
