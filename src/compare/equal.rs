@@ -68,10 +68,13 @@ impl<'v> Judge<'v> {
                 return false;
             }
             let alignment = pairs.aligned(rule);
-            // Elements of a multiset are paired because they are equal, those with an identity whether they are or not.
+            // Elements of a multiset are paired because they are equal, those with an identity whether they are or not. To compare the former again
+            // would double the work at each level.
             return alignment.is_complete()
-                && (rule == ArrayRule::Unordered
-                    || alignment.pairs.iter().all(|&(i, j)| pairs.same(i, j)));
+                && alignment
+                    .pairs
+                    .iter()
+                    .all(|&(i, j)| !pairs.by_name(rule, i) || pairs.same(i, j));
         }
         let (mut a, mut b) = (old.visible(), new.visible());
         loop {
@@ -144,6 +147,8 @@ impl<'v> Judge<'v> {
 /// The elements of two arrays that count.
 pub(crate) struct Pairs<'v> {
     judge: Judge<'v>,
+    /// Identities are paid for: they are compared once more with their elements, which would double the work at each level of arrays in identities.
+    paid: bool,
     pub(crate) old: Vec<At<'v>>,
     pub(crate) new: Vec<At<'v>>,
 }
@@ -152,6 +157,7 @@ impl<'v> Pairs<'v> {
     pub(crate) fn new(judge: Judge<'v>, old: At<'v>, new: At<'v>) -> Self {
         Self {
             judge,
+            paid: false,
             old: old.visible().collect(),
             new: new.visible().collect(),
         }
@@ -162,6 +168,7 @@ impl<'v> Pairs<'v> {
         let cut = |list: &[At<'v>]| list[front..list.len() - back].to_vec();
         Self {
             judge: self.judge,
+            paid: self.paid,
             old: cut(&self.old),
             new: cut(&self.new),
         }
@@ -198,9 +205,13 @@ impl<'v> Pairs<'v> {
         let ((old_known, old_unknown), (new_known, new_unknown)) =
             (split(&self.old), split(&self.new));
         let mut alignment = Alignment::default();
-        for (old, new) in [(old_known, new_known), (old_unknown, new_unknown)] {
+        for (paid, old, new) in [
+            (true, old_known, new_known),
+            (false, old_unknown, new_unknown),
+        ] {
             let part = multiset(&Self {
                 judge: self.judge,
+                paid,
                 old: old.0,
                 new: new.0,
             });
@@ -218,6 +229,22 @@ impl<'v> Pairs<'v> {
         alignment.old_only.sort_unstable();
         alignment.new_only.sort_unstable();
         alignment
+    }
+
+    /// Whether a rule paired an element for its identity, and not for being equal.
+    fn by_name(&self, rule: ArrayRule, old: usize) -> bool {
+        match rule {
+            ArrayRule::Unordered => false,
+            ArrayRule::MatchBy(identity) => {
+                let names = self.judge.program.identities[identity].names();
+                identity_of(self.old[old], names).is_some()
+            }
+        }
+    }
+
+    /// How many values are looked at, at most, to see whether two elements are equal.
+    fn size(&self, old: usize, new: usize) -> u64 {
+        self.old[old].size().min(self.new[new].size()) as u64
     }
 
     fn at(&self, side: Side, index: usize) -> At<'v> {
@@ -245,14 +272,17 @@ impl Elements for Pairs<'_> {
     }
 
     fn same(&self, old: usize, new: usize) -> bool {
+        if self.paid {
+            let granted = self.judge.effort.spend(self.size(old, new));
+            return granted && self.judge.equal(self.old[old], self.new[new]);
+        }
         self.judge.equal(self.old[old], self.new[new])
     }
 
     fn try_same(&self, old: usize, new: usize) -> Option<bool> {
-        let size = self.old[old].size().min(self.new[new].size());
         self.judge
             .effort
-            .spend(size as u64)
+            .spend(self.size(old, new))
             .then(|| self.same(old, new))
     }
 

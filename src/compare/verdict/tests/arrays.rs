@@ -257,3 +257,22 @@ fn elements_match_by_their_identity() {
         "changed $[*].x",
     );
 }
+
+#[test]
+fn identities_within_identities_cost_no_more_than_the_budget() {
+    for (open, close) in [("[", "]"), ("[{\"id\":", "}]"), ("[{\"id\":1,\"a\":", "}]")] {
+        let deep = |leaf| format!("{}{leaf}{}", open.repeat(60), close.repeat(60));
+        let (old, new) = (deep("[1,2]"), deep("[2,1.0]"));
+        let comparison = compare_documents(
+            old.as_bytes(),
+            new.as_bytes(),
+            &rules("match_by $..* id; match_by $ id"),
+        );
+        // What is beyond the budget counts as different.
+        assert_eq!(
+            comparison.verdict == Verdict::Match,
+            !open.ends_with("\"id\":"),
+            "{open}"
+        );
+    }
+}
