@@ -3,7 +3,7 @@
 //! From the outside in: [`verdict`] judges a pair of answers, [`coding`] and [`media`] bring bodies and headers to a form that can be compared,
 //! `equal` says whether two documents are equal under the rules, `diff` says where they are not and how one becomes the other (`patch`). `align` and
 //! `sequence` find which elements of two arrays belong together, `parts` which names of two objects; `view` is a document seen through the rules, and
-//! `effort` what may be spent. A way to know equal documents without trees would stand beside `equal`, and before the reader in [`verdict`].
+//! `effort` what may be spent. `lockstep` stands before all that: it knows most equal answers with one document, reading the other beside it.
 
 mod align;
 pub mod coding;
@@ -11,6 +11,7 @@ mod diff;
 mod effort;
 mod equal;
 pub mod finding;
+mod lockstep;
 pub mod media;
 mod parts;
 mod patch;

@@ -1,7 +1,7 @@
 //! The parts of two values, side by side: which names two objects have, what tells elements apart, how much two values have in common.
 
 use crate::compare::view::At;
-use crate::json::{Node, Value};
+use crate::json::{Document, Node, Value};
 
 /// A name of one or both of two objects.
 #[derive(Clone, Debug)]
@@ -98,8 +98,15 @@ impl ArrayRule {
 /// The value that tells an element apart: the last one of its name, as other readers have it; none if it is null or absent. What is ignored in the
 /// comparison still counts here.
 pub(crate) fn identity_of<'v>(element: At<'v>, names: &[String]) -> Option<At<'v>> {
-    let document = element.view.document;
-    let mut node = element.node;
+    identity_node(element.view.document, element.node, names).map(|node| element.view.at(node))
+}
+
+/// The same, in a document.
+pub(crate) fn identity_node(
+    document: &Document<'_>,
+    mut node: Node,
+    names: &[String],
+) -> Option<Node> {
     for name in names {
         if document.value(node) != Value::Object {
             return None;
@@ -109,7 +116,7 @@ pub(crate) fn identity_of<'v>(element: At<'v>, names: &[String]) -> Option<At<'v
             .filter(|&child| document.key(child) == name)
             .last()?;
     }
-    (document.value(node) != Value::Null).then(|| element.view.at(node))
+    (document.value(node) != Value::Null).then_some(node)
 }
 
 /// 1 for two types, 2 for one type, up to 10 for arrays and objects by the share of children that hash alike in the same place.

@@ -123,6 +123,8 @@ pub(crate) struct Program<'r> {
     /// Each tolerance as the text of a decimal number.
     pub(crate) tolerances: Vec<String>,
     pub(crate) null_is_absent: bool,
+    /// Whether some path asks for elements by their places, so that what is said of an element depends on where it stands.
+    pub(crate) has_indexes: bool,
 }
 
 impl<'r> Program<'r> {
@@ -147,6 +149,7 @@ impl<'r> Program<'r> {
             }
         }
         Self {
+            has_indexes: paths.iter().any(|(path, _)| path.has_indexes()),
             paths,
             identities,
             tolerances,

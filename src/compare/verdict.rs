@@ -1,12 +1,13 @@
 //! Two answers -> match, mismatch or incomparable.
 //!
-//! The order of the checks is the order of their cost: status, headers, bytes as they came, bytes decoded, documents under the rules, and only for
-//! documents that differ the walk that says where.
+//! The order of the checks is the order of their cost: status, headers, bytes as they came, bytes decoded, the new text beside the old document, both
+//! documents under the rules, and only for documents that differ the walk that says where.
 
 use crate::compare::coding::{self, CodingError, MAX_DECODED};
 use crate::compare::diff::difference;
 use crate::compare::effort::Effort;
 use crate::compare::equal::Judge;
+use crate::compare::lockstep::{self, Finding};
 use crate::compare::media::{self, ContentType};
 use crate::compare::patch;
 use crate::compare::rules::{Program, Rules, StatusRule};
@@ -105,7 +106,7 @@ fn compare_bodies(
     }
 }
 
-/// Compares bytes that are not equal.
+/// Compares bytes that are not equal. The new ones become a document only if they are no match for the old one when read beside it.
 fn compare_json(old: &[u8], new: &[u8], rules: &Rules, memory: &mut dyn Memory) -> Comparison {
     let limits = Limits {
         bytes: MAX_DECODED,
@@ -115,12 +116,19 @@ fn compare_json(old: &[u8], new: &[u8], rules: &Rules, memory: &mut dyn Memory) 
         Ok(old) => old,
         Err(reason) => return Comparison::incomparable(reason),
     };
+    let program = Program::new(rules);
+    let finding = old.as_ref().map_or(Finding::Open, |old| {
+        lockstep::compare(old, new, &program, limits, memory)
+    });
+    if finding == Finding::Equal {
+        return Comparison::matching();
+    }
     let new = match read(new, limits, memory) {
         Ok(new) => new,
         Err(reason) => return Comparison::incomparable(reason),
     };
     match (old, new) {
-        (Some(old), Some(new)) => compare_read(&old, &new, rules, memory),
+        (Some(old), Some(new)) => compare_read(&old, &new, &program, finding, memory),
         (Some(_), None) | (None, Some(_)) => {
             Comparison::of(vec![Divergence::whole("body", Kind::Type)])
         }
@@ -129,7 +137,7 @@ fn compare_json(old: &[u8], new: &[u8], rules: &Rules, memory: &mut dyn Memory) 
 }
 
 /// A document, or none if the bytes are no JSON.
-fn read<'a>(
+pub(super) fn read<'a>(
     bytes: &'a [u8],
     limits: Limits,
     memory: &mut dyn Memory,
@@ -144,26 +152,28 @@ fn read<'a>(
     }
 }
 
-fn compare_read(
+pub(super) fn compare_read(
     old: &Document<'_>,
     new: &Document<'_>,
-    rules: &Rules,
+    program: &Program<'_>,
+    finding: Finding,
     memory: &mut dyn Memory,
 ) -> Comparison {
     if !memory.charge((old.len() + new.len()) * BYTES_PER_VALUE) {
         return Comparison::incomparable(Incomparable::Bytes);
     }
-    let program = Program::new(rules);
     let effort = Effort::new(memory);
-    let (old, new) = (View::new(old, &program), View::new(new, &program));
+    let (old, new) = (View::new(old, program), View::new(new, program));
     let judge = Judge {
-        program: &program,
+        program,
         effort: &effort,
     };
-    if old.mark(Node::ROOT).ignored || judge.equal(old.root(), new.root()) {
-        return Comparison::matching();
+    if finding != Finding::Different {
+        if old.mark(Node::ROOT).ignored || judge.equal(old.root(), new.root()) {
+            return Comparison::matching();
+        }
+        effort.refill();
     }
-    effort.refill();
     let found = difference(judge, old.root(), new.root());
     if effort.is_refused() {
         return Comparison::incomparable(Incomparable::Bytes);
@@ -189,4 +199,4 @@ impl From<CodingError> for Incomparable {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

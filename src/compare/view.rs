@@ -30,7 +30,7 @@ impl Mark {
         usize::from(self.tolerance).checked_sub(1)
     }
 
-    fn apply(&mut self, effect: Effect) {
+    pub(crate) fn apply(&mut self, effect: Effect) {
         let number = |index: usize| u16::try_from(index + 1).unwrap_or(u16::MAX);
         match effect {
             Effect::Ignore => self.ignored = true,

@@ -160,7 +160,16 @@ impl Document<'_> {
         self.slots.len()
     }
 
-    fn text(&self, span: Span) -> &str {
+    /// A text of the input with its quotes; none if it had to be unescaped.
+    pub(crate) fn quoted(&self, text: Span) -> Option<&[u8]> {
+        let end = text.start as usize + text.len as usize;
+        // Where the highest bit is set the place is beyond any input.
+        self.input
+            .as_bytes()
+            .get(text.start as usize - 1..end.wrapping_add(1))
+    }
+
+    pub(crate) fn text(&self, span: Span) -> &str {
         let len = span.len as usize;
         if span.start & Span::UNESCAPED == 0 {
             let start = span.start as usize;

@@ -3,12 +3,13 @@
 //! `serde_json::Value` rounds big integers, refuses `1e400` and drops duplicate keys, so what must be judged is read here.
 
 pub mod bounds;
+pub(crate) mod cursor;
 pub mod document;
 pub mod location;
 pub mod number;
 pub mod path;
 pub mod reader;
-mod string;
+pub(crate) mod string;
 
 pub use bounds::{Limits, Memory, ReadError, Unlimited};
 pub use document::{Document, Node, Value};

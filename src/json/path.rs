@@ -139,6 +139,12 @@ impl FieldPath {
         progress.0 & (self.end() - 1) != 0
     }
 
+    /// Whether the path asks for elements by their places.
+    pub(crate) fn has_indexes(&self) -> bool {
+        let mut selectors = self.segments.iter().map(|segment| &segment.selector);
+        selectors.any(|selector| matches!(selector, Selector::Index(_)))
+    }
+
     /// The names that the path consists of, if it consists of child names alone.
     #[must_use]
     pub fn names<'a>(&'a self) -> Option<Vec<&'a str>> {

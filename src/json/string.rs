@@ -46,6 +46,20 @@ impl<'a> Strings<'a> {
         &from.as_bytes()[start..start + text.len as usize]
     }
 
+    /// The same as a text.
+    pub(crate) fn text(&self, span: Span) -> &str {
+        if span.start & Span::UNESCAPED == 0 {
+            &self.input[span.start as usize..][..span.len as usize]
+        } else {
+            &self.unescaped[(span.start & !Span::UNESCAPED) as usize..][..span.len as usize]
+        }
+    }
+
+    /// Forgets the texts that were unescaped; their spans say nothing any more.
+    pub(crate) fn forget(&mut self) {
+        self.unescaped.clear();
+    }
+
     /// Makes the document that the strings belong to.
     pub(crate) fn document(self, slots: Vec<Slot>) -> Document<'a> {
         Document {
@@ -68,7 +82,7 @@ impl<'a> Strings<'a> {
             match self.peek(at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
-                    let (character, end) = self.escape(at)?;
+                    let (character, end) = escape(self.input.as_bytes(), at)?;
                     self.unescaped.push(character);
                     from = end;
                     at = plain_run(self.input.as_bytes(), end);
@@ -102,60 +116,56 @@ impl<'a> Strings<'a> {
         Ok(())
     }
 
-    /// Reads the escape sequence whose backslash stands at `at`.
-    fn escape(&self, at: usize) -> Result<(char, usize), ReadError> {
-        let character = match self.peek(at + 1) {
-            Some(b'"') => '"',
-            Some(b'\\') => '\\',
-            Some(b'/') => '/',
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => return self.code_point(at),
-            Some(_) | None => return Err(error(at, "an unknown escape sequence")),
-        };
-        Ok((character, at + 2))
-    }
-
-    /// Reads `\u` and four digits; two of them that are a surrogate pair are one character.
-    fn code_point(&self, at: usize) -> Result<(char, usize), ReadError> {
-        let lone = error(at, "a lone surrogate");
-        let high = self.hex4(at + 2)?;
-        let (code, end) = if (0xD800..0xDC00).contains(&high) {
-            if !self.input.as_bytes()[at + 6..].starts_with(b"\\u") {
-                return Err(lone);
-            }
-            let low = self.hex4(at + 8)?;
-            if !(0xDC00..0xE000).contains(&low) {
-                return Err(lone);
-            }
-            (0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00), at + 12)
-        } else {
-            (high, at + 6)
-        };
-        Ok((char::from_u32(code).ok_or(lone)?, end))
-    }
-
-    fn hex4(&self, at: usize) -> Result<u32, ReadError> {
-        let digits = self
-            .input
-            .as_bytes()
-            .get(at..)
-            .and_then(<[u8]>::first_chunk::<4>);
-        digits
-            .and_then(|digits| {
-                digits.iter().try_fold(0, |code, &digit| {
-                    Some(code * 16 + char::from(digit).to_digit(16)?)
-                })
-            })
-            .ok_or(error(at, "expected four hexadecimal digits"))
-    }
-
     fn peek(&self, at: usize) -> Option<u8> {
         self.input.as_bytes().get(at).copied()
     }
+}
+
+/// Reads the escape sequence whose backslash stands at `at`; also gives the offset behind it.
+pub(crate) fn escape(bytes: &[u8], at: usize) -> Result<(char, usize), ReadError> {
+    let character = match bytes.get(at + 1) {
+        Some(b'"') => '"',
+        Some(b'\\') => '\\',
+        Some(b'/') => '/',
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'u') => return code_point(bytes, at),
+        Some(_) | None => return Err(error(at, "an unknown escape sequence")),
+    };
+    Ok((character, at + 2))
+}
+
+/// Reads `\u` and four digits; two of them that are a surrogate pair are one character.
+fn code_point(bytes: &[u8], at: usize) -> Result<(char, usize), ReadError> {
+    let lone = error(at, "a lone surrogate");
+    let high = hex4(bytes, at + 2)?;
+    let (code, end) = if (0xD800..0xDC00).contains(&high) {
+        if !bytes[at + 6..].starts_with(b"\\u") {
+            return Err(lone);
+        }
+        let low = hex4(bytes, at + 8)?;
+        if !(0xDC00..0xE000).contains(&low) {
+            return Err(lone);
+        }
+        (0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00), at + 12)
+    } else {
+        (high, at + 6)
+    };
+    Ok((char::from_u32(code).ok_or(lone)?, end))
+}
+
+fn hex4(bytes: &[u8], at: usize) -> Result<u32, ReadError> {
+    let digits = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>);
+    digits
+        .and_then(|digits| {
+            digits.iter().try_fold(0, |code, &digit| {
+                Some(code * 16 + char::from(digit).to_digit(16)?)
+            })
+        })
+        .ok_or(error(at, "expected four hexadecimal digits"))
 }
 
 fn error(at: usize, message: &'static str) -> ReadError {
@@ -163,7 +173,7 @@ fn error(at: usize, message: &'static str) -> ReadError {
 }
 
 /// Where the next quote, backslash or control character stands (or the end), eight bytes at a step.
-fn plain_run(bytes: &[u8], mut at: usize) -> usize {
+pub(crate) fn plain_run(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
     // The lowest byte that these mark is exact; borrows can only mark wrong ones above it.

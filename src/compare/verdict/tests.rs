@@ -13,7 +13,7 @@ mod patches;
 mod properties;
 
 /// Rules written as `ignore $.a; unordered $.b; match_by $.c id; tolerance $.d 0.1; map $.e; nulls`.
-fn rules(text: &str) -> Rules {
+pub(crate) fn rules(text: &str) -> Rules {
     let mut rules = Rules::default();
     for rule in text
         .split(';')

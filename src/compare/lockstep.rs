@@ -1,0 +1,295 @@
+//! Are two answers equal under the rules? One is a document; the other is read beside it and never becomes one.
+//!
+//! Invariant: [`Finding::Equal`] is said only of texts that two documents and [`Judge`](crate::compare::equal::Judge) would be found equal of, and
+//! [`Finding::Different`] only of those that never match; no hash is asked, so nothing can be made to collide. Whatever is not certain in one pass
+//! (names given twice, a tolerance among elements without order, elements that an identity would bring into another order) is left open.
+//!
+//! While everything so far is equal, both sides are at the same place of equal shape, so one set of path positions tells the rules of both.
+
+use crate::compare::rules::Program;
+use crate::compare::view::Mark;
+use crate::json::cursor::{Cursor, Room, Stop};
+use crate::json::document::{Span, Tag};
+use crate::json::path::{Progress, Step};
+use crate::json::string::Strings;
+use crate::json::{Decimal, Document, Limits, Memory, Node, ReadError};
+
+mod arrays;
+mod objects;
+
+/// What is known of two answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// They are equal, and the second is a document within its bounds.
+    Equal,
+    /// They do not match, for whatever reason.
+    Different,
+    /// Nothing.
+    Open,
+}
+
+/// Reads a text beside a document.
+pub(crate) fn compare(
+    old: &Document<'_>,
+    new: &[u8],
+    program: &Program<'_>,
+    limits: Limits,
+    memory: &mut dyn Memory,
+) -> Finding {
+    if new.len() > limits.bytes {
+        return Finding::Open;
+    }
+    let Ok(text) = std::str::from_utf8(new) else {
+        return Finding::Different;
+    };
+    let mut lockstep = Lockstep {
+        program,
+        old,
+        new: Cursor::new(text),
+        strings: Strings::new(text),
+        rows: Vec::new(),
+        entries: Vec::new(),
+        limits,
+        nodes: limits.nodes,
+        work: TRIES * old.len() + new.len() / BYTES_OF_WORK,
+        memory,
+    };
+    match lockstep.whole() {
+        Ok(()) => Finding::Equal,
+        Err(Halt::Different) => Finding::Different,
+        Err(Halt::Open) => Finding::Open,
+    }
+}
+
+/// Values of elements without order that may be looked at in vain, for each value of the document.
+const TRIES: usize = 16;
+/// Bytes of a text that cost as much as one value.
+const BYTES_OF_WORK: usize = 64;
+
+struct Lockstep<'c, 'm> {
+    program: &'c Program<'c>,
+    old: &'c Document<'c>,
+    new: Cursor<'c>,
+    /// Unescapes texts of new, one at a time.
+    strings: Strings<'c>,
+    /// Progress of every path, a row for each level at which some path goes on.
+    rows: Vec<Progress>,
+    /// Members and elements of old that are looked for, of every level at which that is under way.
+    entries: Vec<Entry>,
+    limits: Limits,
+    /// Values that new may still have.
+    nodes: usize,
+    /// What may still be spent on elements without order.
+    work: usize,
+    memory: &'m mut dyn Memory,
+}
+
+/// A member or element of old that new may have anywhere.
+#[derive(Clone, Copy)]
+struct Entry {
+    node: Node,
+    /// Length of the name.
+    len: u32,
+    found: bool,
+}
+
+/// Why the walk ends before its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Halt {
+    Different,
+    Open,
+}
+
+impl From<Stop> for Halt {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Broken => Self::Different,
+            Stop::Bounds => Self::Open,
+        }
+    }
+}
+
+/// Where the walk is.
+#[derive(Clone, Copy)]
+struct Here {
+    /// What the rules say of this value.
+    mark: Mark,
+    /// Whether they say something of what is below it; then its row is the last.
+    ruled: bool,
+    /// Arrays and objects around it.
+    depth: usize,
+    /// In an array whose elements have identities: what is hidden of them may be one.
+    identities: bool,
+    /// The value may be an identity.
+    identity: bool,
+    /// Numbers with a tolerance can't be judged one by one here.
+    exact: bool,
+}
+
+impl<'c> Lockstep<'c, '_> {
+    fn whole(&mut self) -> Result<(), Halt> {
+        let mut root = Here {
+            mark: Mark::default(),
+            ruled: false,
+            depth: 0,
+            identities: false,
+            identity: false,
+            exact: false,
+        };
+        let program = self.program;
+        for (index, (path, _)) in program.paths.iter().enumerate() {
+            self.arrive(&mut root, index, path.start());
+        }
+        self.new.blank();
+        if root.mark.ignored {
+            self.skip(root)?;
+        } else {
+            self.value(Node::ROOT, root)?;
+        }
+        self.new.blank();
+        ensure(self.new.at == self.new.text.len())
+    }
+
+    /// Compares the value that stands here with one of old.
+    fn value(&mut self, node: Node, here: Here) -> Result<(), Halt> {
+        self.nodes = self.nodes.checked_sub(1).ok_or(Halt::Open)?;
+        let slot = &self.old.slots[node.index()];
+        match slot.tag {
+            Tag::Null => self.expect(b"null"),
+            Tag::False => self.expect(b"false"),
+            Tag::True => self.expect(b"true"),
+            Tag::Number => self.number(node, here),
+            Tag::String => self.string(slot.text),
+            Tag::Array => self.array(node, here),
+            Tag::Object => self.object(node, here),
+        }
+    }
+
+    fn expect(&mut self, token: &[u8]) -> Result<(), Halt> {
+        ensure(self.new.eat_all(token))
+    }
+
+    fn string(&mut self, text: Span) -> Result<(), Halt> {
+        self.work = self.work.saturating_sub(text.len as usize / BYTES_OF_WORK);
+        let quoted = self.old.quoted(text);
+        if quoted.is_some_and(|quoted| self.new.eat_all(quoted)) {
+            return Ok(());
+        }
+        // Either of them is escaped, or they differ.
+        let found = self.text()?;
+        let same = self.strings.bytes(found) == self.old.text(text).as_bytes();
+        self.strings.forget();
+        ensure(same)
+    }
+
+    /// Passes a string.
+    fn text(&mut self) -> Result<Span, Halt> {
+        if self.new.peek() != Some(b'"') {
+            return Err(Halt::Different);
+        }
+        let (text, end) = self.strings.read(self.new.at, self.memory).map_err(halt)?;
+        self.new.at = end;
+        Ok(text)
+    }
+
+    fn number(&mut self, node: Node, here: Here) -> Result<(), Halt> {
+        let tolerance = here.mark.tolerance();
+        if tolerance.is_some() && (here.exact || here.identity) {
+            return Err(Halt::Open);
+        }
+        let text = self.old.text(self.old.slots[node.index()].text);
+        let start = self.new.at;
+        if self.new.eat_all(text.as_bytes()) {
+            let more = matches!(
+                self.new.peek(),
+                Some(b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')
+            );
+            if !more {
+                return Ok(());
+            }
+            self.new.at = start;
+        }
+        let other = self.new.number()?;
+        self.work = self
+            .work
+            .saturating_sub((text.len() + other.len()) / BYTES_OF_WORK);
+        let (Some(a), Some(b)) = (Decimal::parse(text), Decimal::parse(other)) else {
+            return Err(Halt::Different);
+        };
+        let near = || {
+            let tolerance = Decimal::parse(&self.program.tolerances[tolerance?])?;
+            Some(a.within(&b, &tolerance))
+        };
+        ensure(a == b || near() == Some(true))
+    }
+
+    /// Passes a value that does not count.
+    fn skip(&mut self, here: Here) -> Result<(), Halt> {
+        let mut room = Room {
+            depth: self.limits.depth.saturating_sub(here.depth),
+            nodes: self.nodes,
+        };
+        self.new.skip(&mut room)?;
+        self.nodes = room.nodes;
+        Ok(())
+    }
+
+    /// What holds one step down. If anything holds here, a row is left for who called to take away.
+    fn below(&mut self, here: Here, step: Step<'_>) -> Here {
+        let mut below = Here {
+            mark: Mark::default(),
+            ruled: false,
+            depth: here.depth + 1,
+            identity: false,
+            ..here
+        };
+        if here.ruled {
+            let program = self.program;
+            let row = self.rows.len() - program.paths.len();
+            for (index, (path, _)) in program.paths.iter().enumerate() {
+                let progress = path.advance(self.rows[row + index], step);
+                self.arrive(&mut below, index, progress);
+            }
+        }
+        below
+    }
+
+    /// Notes how far a path has come.
+    fn arrive(&mut self, here: &mut Here, path: usize, progress: Progress) {
+        let (path, effect) = self.program.paths[path];
+        if path.selects(progress) {
+            here.mark.apply(effect);
+        }
+        here.ruled |= path.continues(progress);
+        self.rows.push(progress);
+    }
+
+    /// Takes memory for more entries.
+    fn reserve(&mut self, more: usize) -> Result<(), Halt> {
+        let wanted = self.entries.len() + more;
+        if wanted > self.entries.capacity() {
+            let capacity = wanted.next_power_of_two().max(32);
+            if !self.memory.charge(capacity * size_of::<Entry>()) {
+                return Err(Halt::Open);
+            }
+            self.entries.reserve_exact(capacity - self.entries.len());
+        }
+        Ok(())
+    }
+}
+
+fn ensure(equal: bool) -> Result<(), Halt> {
+    if equal { Ok(()) } else { Err(Halt::Different) }
+}
+
+fn halt(error: ReadError) -> Halt {
+    match error {
+        ReadError::NotJson { .. } => Halt::Different,
+        ReadError::TooLarge | ReadError::TooDeep | ReadError::TooManyNodes | ReadError::Refused => {
+            Halt::Open
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
