@@ -5,6 +5,7 @@
 
 pub mod exchange;
 pub mod fields;
+mod hands;
 mod judge;
 pub mod offer;
 mod record;
