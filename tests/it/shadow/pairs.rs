@@ -19,6 +19,7 @@ with_one_worker_and_with_four!(
     coded_answers_are_compared_decoded,
     head_compares_status_and_fields,
     json_is_compared_by_the_rules_of_the_route,
+    answers_are_judged_alike_whatever_their_length,
     a_mismatch_can_be_read_by_the_admin_api,
 );
 
@@ -284,6 +285,38 @@ fn json_is_compared_by_the_rules_of_the_route(workers: usize) {
             ],
             "missing is what old has, whichever side served: {served:?}"
         );
+    }
+}
+
+fn answers_are_judged_alike_whatever_their_length(workers: usize) {
+    // Long ones are compared on threads of their own.
+    for length in [10, 15_000, 120_000] {
+        for served in BOTH {
+            let sides = Sides::start(served, workers, |setup| setup, |_| Reply::text(""));
+            let text = "x".repeat(length);
+            let reply = |body: String| Reply::text(body).header("content-type", "application/json");
+            let old = format!("{{\"text\":\"{text}\",\"n\":1}}");
+            sides.old.answer_with(move |_| reply(old.clone()));
+            sides.new.answer_with(move |seen| {
+                let number = if seen.target.ends_with("same") { 1 } else { 2 };
+                reply(format!("{{\"n\":{number},\"text\":\"{text}\"}}"))
+            });
+            let mut client = sides.proxy.client();
+            for target in ["/items/same", "/items/other", "/items/same"] {
+                assert_eq!(client.get(target).status, 200);
+            }
+            let page = sides.proxy.settle();
+            assert_eq!(
+                (
+                    verdicts(&page, "match"),
+                    verdicts(&page, "mismatch"),
+                    page.sum("crossfade_divergences_total", &[("field", "$.n")])
+                ),
+                (2.0, 1.0, 1.0),
+                "{length} {served:?}"
+            );
+            assert_eq!(sides.proxy.running().shadow_memory().used(), 0);
+        }
     }
 }
 
