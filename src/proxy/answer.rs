@@ -7,12 +7,11 @@ use crate::proxy::failure;
 use crate::proxy::meter::Meter;
 use crate::proxy::observe::Observed;
 use crate::proxy::upload::Upload;
-use crate::upstream::{Fault, Lease};
+use crate::upstream::{Arriving, Fault};
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -36,7 +35,7 @@ impl AnswerBody {
 /// is closed, and the request counts as aborted.
 #[derive(Debug)]
 pub(super) struct Passing {
-    pub(super) incoming: Incoming,
+    pub(super) incoming: Arriving,
     pub(super) status: StatusCode,
     pub(super) route: Arc<RoutePlan>,
     pub(super) upload: Option<Arc<Upload>>,
@@ -47,7 +46,6 @@ pub(super) struct Passing {
 /// What an answer holds until it has ended.
 #[derive(Debug)]
 pub(super) struct Open {
-    pub(super) lease: Lease,
     pub(super) meter: Meter,
     pub(super) observed: Option<Observed>,
 }
@@ -62,17 +60,14 @@ impl Passing {
     }
 
     fn ended(&mut self) {
-        let Some(Open {
-            lease,
-            meter,
-            observed,
-        }) = self.open.take()
-        else {
+        let Some(Open { meter, observed }) = self.open.take() else {
             return;
         };
         let uploaded = self.upload.as_ref().is_none_or(|upload| upload.close());
         if uploaded {
-            lease.complete();
+            self.incoming.complete();
+        } else {
+            self.incoming.close();
         }
         meter.complete(self.status);
         if let Some(observed) = observed {
@@ -82,14 +77,9 @@ impl Passing {
 
     fn broke(&mut self, error: hyper::Error) -> BodyError {
         let fault = Fault::from_hyper(error);
-        if let Some(Open {
-            lease,
-            meter: _,
-            observed,
-        }) = self.open.take()
-        {
-            lease.broke(&fault);
-            failure::log(&self.route, lease.endpoint().side(), &fault);
+        if let Some(Open { meter: _, observed }) = self.open.take() {
+            self.incoming.broke(&fault);
+            failure::log(&self.route, self.incoming.endpoint().side(), &fault);
             if let Some(observed) = observed {
                 observed.broke();
             }

@@ -186,7 +186,6 @@ impl Exchange {
         hop::remove_hop_by_hop(&mut head.headers);
         let status = head.status;
         let open = Open {
-            lease: answer.lease,
             meter: self.meter,
             observed,
         };

@@ -9,12 +9,12 @@ use crate::shadow::offer::judged_fields;
 use crate::shadow::{AnswerCopy, Fields, Offers, Pair, RequestCopy, Ticket, fields};
 use crate::side::Side;
 use crate::telemetry::Dropped;
+use crate::upstream::Arriving;
 use bytes::Bytes;
 use http::StatusCode;
 use http::response::Parts;
 use http::uri::PathAndQuery;
 use http_body::Body;
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +99,7 @@ impl Sampled {
         mut self,
         side: Side,
         head: &Parts,
-        body: &Incoming,
+        body: &Arriving,
         latency: Duration,
     ) -> Option<Observed> {
         if matches!(

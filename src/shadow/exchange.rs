@@ -8,7 +8,7 @@ use crate::plan::RoutePlan;
 use crate::shadow::fields;
 use crate::shadow::offer::{AnswerCopy, Pair, RequestCopy};
 use crate::telemetry::{Role, UpstreamError};
-use crate::upstream::{Dispatch, Endpoint, Fault, Lease, Pools, send};
+use crate::upstream::{Arriving, Dispatch, Endpoint, Fault, Pools, send};
 use bytes::Bytes;
 use http::header::{
     CONNECTION, EXPECT, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
@@ -17,7 +17,7 @@ use http::header::{
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
@@ -59,7 +59,7 @@ pub(super) async fn ask(
         if !pair.memory.grow(fields::size(&head.headers)) {
             return Err(Incomparable::Bytes);
         }
-        let body = read(body, answer.lease, route.shadow.max_body, &mut pair.memory).await?;
+        let body = read(body, route.shadow.max_body, &mut pair.memory).await?;
         Ok(AnswerCopy {
             status: head.status,
             headers: head.headers,
@@ -76,8 +76,7 @@ pub(super) async fn ask(
 ///
 /// A body that comes in one piece is not copied: it keeps the buffer that it came in, but is judged at once.
 async fn read(
-    mut body: Incoming,
-    lease: Lease,
+    mut body: Arriving,
     limit: usize,
     memory: &mut Reservation,
 ) -> Result<Bytes, Incomparable> {
@@ -85,7 +84,7 @@ async fn read(
     let mut capture = Capture::new(limit, memory.beside(), length);
     while capture.spoiled().is_none() {
         if body.is_end_stream() {
-            lease.complete();
+            body.complete();
             break;
         }
         match body.frame().await {
@@ -94,7 +93,7 @@ async fn read(
                     continue;
                 };
                 if length == Some(data.len() as u64) {
-                    lease.complete();
+                    body.complete();
                     let paid = memory.grow(data.len());
                     return paid.then_some(data).ok_or(Incomparable::Bytes);
                 }
@@ -102,11 +101,11 @@ async fn read(
             }
             Some(Err(error)) => {
                 let fault = Fault::from_hyper(error);
-                lease.broke(&fault);
+                body.broke(&fault);
                 return Err(blame(&fault));
             }
             None => {
-                lease.complete();
+                body.complete();
                 break;
             }
         }

@@ -99,6 +99,16 @@ pub struct Failure {
     pub unsent: Option<Box<Request<Outgoing>>>,
 }
 
+impl Failure {
+    /// It failed before anything was sent.
+    pub(super) fn unsent(fault: Fault, request: Request<Outgoing>) -> Self {
+        Self {
+            fault,
+            unsent: Some(Box::new(request)),
+        }
+    }
+}
+
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Self {

@@ -5,10 +5,12 @@
 pub mod connect;
 pub mod endpoint;
 pub mod failure;
+mod hush;
 pub mod pool;
 pub mod send;
+mod wire;
 
 pub use endpoint::{Endpoint, Endpoints};
 pub use failure::{Failure, Fault, is_bad_framing};
 pub use pool::Pools;
-pub use send::{Answer, Dispatch, Lease, out_of_time, send};
+pub use send::{Answer, Arriving, Dispatch, out_of_time, send};

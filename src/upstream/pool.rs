@@ -1,77 +1,102 @@
 //! The connections of one worker, or of the lab.
 //!
-//! Idle connections are taken newest first and expire oldest first. A connection's permit lives in the task that drives it,
-//! so that it is free exactly when the connection is closed.
+//! Idle connections are taken newest first and expire oldest first. A connection's permit lives in the connection, so that it is free exactly when
+//! that is closed.
 
-use crate::message::body::Outgoing;
 use crate::telemetry::{self, Role};
 use crate::upstream::connect::connect;
 use crate::upstream::endpoint::{Endpoint, Keeper, Limits};
 use crate::upstream::failure::Fault;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use std::collections::{HashMap, VecDeque};
+use crate::upstream::wire::Wire;
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Whether a connection may come from the idle ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Want {
-    Any,
-    Fresh,
-}
+/// How often idle connections are looked at: one that the other end has closed is let go of within this time.
+const LOOK: Duration = Duration::from_secs(1);
 
-/// A connection that is nobody's but the holder's. Dropping it closes it.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) sender: SendRequest<Outgoing>,
-    born: Instant,
-    pub(super) reused: bool,
-    _driver: Driver,
-}
-
-/// The task that drives a connection. It ends with its holder: by itself it would go on until a side took the rest of a request, which a side that
-/// has answered early may never do.
-#[derive(Debug)]
-struct Driver(AbortHandle);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// A connection at rest; counted among the idle ones of the process as long as it lives.
+/// A connection at rest.
 #[derive(Debug)]
 struct Idle {
-    held: Option<Held>,
+    wire: Box<Wire>,
     until: Instant,
-    endpoint: Arc<Endpoint>,
-    role: Role,
-}
-
-impl Drop for Idle {
-    fn drop(&mut self) {
-        self.endpoint
-            .limits(self.role)
-            .idle
-            .fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// What a pool has of one endpoint.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shelf {
+    endpoint: Arc<Endpoint>,
+    role: Role,
+    /// Counted among the idle ones of the process.
     idle: VecDeque<Idle>,
-    waiting: VecDeque<oneshot::Sender<Held>>,
+    waiting: VecDeque<oneshot::Sender<Box<Wire>>>,
     /// This worker's requests among those that wait. One that was handed a connection has left `waiting`, but keeps its seat until
     /// its task runs again; it must not be taken for another worker's.
     seats: usize,
     /// Turns with each connection that could go to a request of this worker while other workers' requests wait too.
     others_turn: bool,
+}
+
+impl Shelf {
+    fn new(endpoint: Arc<Endpoint>, role: Role) -> Self {
+        Self {
+            endpoint,
+            role,
+            idle: VecDeque::new(),
+            waiting: VecDeque::new(),
+            seats: 0,
+            others_turn: false,
+        }
+    }
+
+    /// Puts a connection to the others that are idle, if there may be one more.
+    fn put(&mut self, idle: Idle) {
+        let limits = self.endpoint.limits(self.role);
+        if limits.idle.fetch_add(1, Ordering::Relaxed) < limits.pool.max_idle {
+            self.idle.push_back(idle);
+        } else {
+            limits.idle.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The newest idle connection whose time is not over.
+    fn take(&mut self, now: Instant) -> Option<Box<Wire>> {
+        while let Some(idle) = self.idle.pop_back() {
+            self.left(1);
+            if idle.until > now {
+                return Some(idle.wire);
+            }
+        }
+        None
+    }
+
+    /// Closes idle connections that should not be kept.
+    fn keep(&mut self, mut wanted: impl FnMut(&mut Idle) -> bool) {
+        let before = self.idle.len();
+        self.idle.retain_mut(|idle| wanted(idle));
+        self.left(before - self.idle.len());
+    }
+
+    /// Whether there was one.
+    fn close_oldest(&mut self) -> bool {
+        let closed = self.idle.pop_front().is_some();
+        self.left(usize::from(closed));
+        closed
+    }
+
+    fn left(&self, count: usize) {
+        let limits = self.endpoint.limits(self.role);
+        limits.idle.fetch_sub(count, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        self.left(self.idle.len());
+    }
 }
 
 /// The connections of one worker, or of the lab, by endpoint.
@@ -85,9 +110,18 @@ pub struct Pools {
 
 #[derive(Debug, Default)]
 struct Shelves {
-    by_endpoint: HashMap<u64, Shelf>,
+    /// One for each endpoint: they are too few to be worth hashing.
+    all: Vec<Shelf>,
     /// When [`Pools::tend`] looks again; `None` while it waits for the first idle connection.
     next_look: Option<Instant>,
+}
+
+impl Shelves {
+    fn find(&mut self, endpoint: &Endpoint) -> Option<&mut Shelf> {
+        self.all
+            .iter_mut()
+            .find(|shelf| shelf.endpoint.id() == endpoint.id())
+    }
 }
 
 impl Pools {
@@ -123,49 +157,53 @@ impl Pools {
 
     /// Closes the idle connections of every endpoint but these.
     pub fn retain(&self, named: &[u64]) {
-        self.lock().by_endpoint.retain(|id, shelf| {
-            if !named.contains(id) {
-                shelf.idle.clear();
+        self.lock().all.retain_mut(|shelf| {
+            let named = named.contains(&shelf.endpoint.id());
+            if !named {
+                shelf.keep(|_| false);
             }
-            named.contains(id) || shelf.seats > 0
+            named || shelf.seats > 0
         });
     }
 
-    pub(super) async fn checkout(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        want: Want,
-    ) -> Result<Held, Fault> {
-        if want == Want::Any
-            && let Some(held) = self.take_idle(endpoint)
-        {
-            return Ok(held);
-        }
+    /// An idle connection. Nobody has to wait for it.
+    pub(super) fn take_idle(&self, endpoint: &Endpoint) -> Option<Box<Wire>> {
+        self.lock().find(endpoint)?.take(Instant::now())
+    }
+
+    /// A new connection, or one that another request gives back before there may be a new one.
+    pub(super) async fn fresh(&self, endpoint: &Arc<Endpoint>) -> Result<Box<Wire>, Fault> {
         let limits = endpoint.limits(self.role);
         let permit = match Arc::clone(&limits.permits).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => match timeout(endpoint.settings().timeout, self.wait(endpoint, limits)).await
             {
                 Ok(Ok(Turn::Open(permit))) => permit,
-                Ok(Ok(Turn::Use(held))) => return Ok(held),
+                Ok(Ok(Turn::Use(wire))) => return Ok(wire),
                 Ok(Err(fault)) => return Err(fault),
                 Err(_) => return Err(Fault::Queue),
             },
         };
-        open(endpoint, permit).await
+        self.open_shelf(endpoint, |_| {});
+        let settings = endpoint.settings();
+        let stream = connect(&settings.authority, settings.connect_timeout).await?;
+        let shown = endpoint.metrics().connections.hold();
+        Wire::open(stream, (permit, shown))
+            .await
+            .map_err(Fault::from_hyper)
     }
 
     /// Takes a connection back after a whole answer.
-    pub(super) fn give_back(&self, endpoint: &Arc<Endpoint>, mut held: Held) {
+    pub(super) fn give_back(&self, endpoint: &Endpoint, mut wire: Box<Wire>) {
         let now = Instant::now();
         let limits = endpoint.limits(self.role);
-        let until = (now + limits.pool.idle_timeout).min(held.born + limits.pool.max_age);
-        if held.sender.is_closed() || until <= now {
+        let until = (now + limits.pool.idle_timeout).min(wire.born + limits.pool.max_age);
+        if until <= now || !wire.is_ready() {
             return;
         }
-        held.reused = true;
+        wire.reused = true;
         let mut shelves = self.lock();
-        let Some(shelf) = shelves.by_endpoint.get_mut(&endpoint.id()) else {
+        let Some(shelf) = shelves.find(endpoint) else {
             return;
         };
         let others_wait = limits.waiting.load(Ordering::SeqCst) > shelf.seats;
@@ -176,66 +214,44 @@ impl Pools {
             return;
         }
         while let Some(waiting) = shelf.waiting.pop_front() {
-            match waiting.send(held) {
+            match waiting.send(wire) {
                 Ok(()) => return,
-                Err(back) => held = back,
+                Err(back) => wire = back,
             }
         }
         if others_wait {
             return;
         }
-        if limits.idle.fetch_add(1, Ordering::Relaxed) >= limits.pool.max_idle {
-            limits.idle.fetch_sub(1, Ordering::Relaxed);
-            return;
-        }
-        shelf.idle.push_back(Idle {
-            held: Some(held),
-            until,
-            endpoint: Arc::clone(endpoint),
-            role: self.role,
-        });
-        if shelves.next_look.is_none_or(|next| until < next) {
-            shelves.next_look = Some(until);
+        shelf.put(Idle { wire, until });
+        let look = until.min(now + LOOK);
+        if shelves.next_look.is_none_or(|next| look < next) {
+            shelves.next_look = Some(look);
             self.wake.notify_one();
         }
     }
 
-    fn take_idle(&self, endpoint: &Arc<Endpoint>) -> Option<Held> {
-        let now = Instant::now();
+    /// The shelf of an endpoint, which is made known to the process when it is new.
+    fn open_shelf<T>(&self, endpoint: &Arc<Endpoint>, with: impl FnOnce(&mut Shelf) -> T) -> T {
         let mut shelves = self.lock();
-        let shelf = shelves.by_endpoint.entry(endpoint.id()).or_insert_with(|| {
-            endpoint.limits(self.role).register(self.me.clone());
-            Shelf::default()
-        });
-        let mut place = shelf.idle.len();
-        while place > 0 {
-            place -= 1;
-            let idle = &shelf.idle[place];
-            let sender = idle.held.as_ref().map(|held| &held.sender);
-            let over = idle.until <= now || sender.is_none_or(SendRequest::is_closed);
-            if over {
-                shelf.idle.remove(place);
-            } else if sender.is_some_and(SendRequest::is_ready) {
-                return shelf
-                    .idle
-                    .remove(place)
-                    .and_then(|mut idle| idle.held.take());
-            }
-            // Neither: its task has not yet seen the end of the last answer. It will be ready for a later request.
-        }
-        None
+        let place = shelves
+            .all
+            .iter()
+            .position(|shelf| shelf.endpoint.id() == endpoint.id())
+            .unwrap_or_else(|| {
+                endpoint.limits(self.role).register(self.me.clone());
+                shelves
+                    .all
+                    .push(Shelf::new(Arc::clone(endpoint), self.role));
+                shelves.all.len() - 1
+            });
+        with(&mut shelves.all[place])
     }
 
     async fn wait(&self, endpoint: &Arc<Endpoint>, limits: &Limits) -> Result<Turn, Fault> {
         let _seat = Seat::take(self, endpoint, limits)?;
         loop {
             let (sender, mut receiver) = oneshot::channel();
-            self.lock()
-                .by_endpoint
-                .entry(endpoint.id())
-                .or_default()
-                .waiting
-                .push_back(sender);
+            self.open_shelf(endpoint, |shelf| shelf.waiting.push_back(sender));
             // The seat is taken before this look, and a connection becomes idle under the same lock that this look takes:
             // either it is seen here, or whoever gives it back sees the seat.
             let _ = limits
@@ -244,16 +260,12 @@ impl Pools {
                 .any(|pools| pools.close_idle(endpoint));
             tokio::select! {
                 biased;
-                Ok(mut held) = &mut receiver => {
-                    if held.sender.ready().await.is_ok() {
-                        return Ok(Turn::Use(held));
-                    }
-                }
+                Ok(wire) = &mut receiver => return Ok(Turn::Use(wire)),
                 Ok(permit) = Arc::clone(&limits.permits).acquire_owned() => {
                     receiver.close();
                     return Ok(match receiver.try_recv() {
-                        Ok(held) if !held.sender.is_closed() && held.sender.is_ready() => Turn::Use(held),
-                        _ => Turn::Open(permit),
+                        Ok(wire) => Turn::Use(wire),
+                        Err(_) => Turn::Open(permit),
                     });
                 }
                 else => return Err(Fault::Queue),
@@ -265,15 +277,14 @@ impl Pools {
     fn expire(&self, now: Instant) -> Option<Instant> {
         let mut shelves = self.lock();
         let mut next: Option<Instant> = None;
-        for shelf in shelves.by_endpoint.values_mut() {
-            shelf.idle.retain(|idle| {
-                idle.until > now
-                    && idle
-                        .held
-                        .as_ref()
-                        .is_some_and(|held| !held.sender.is_closed())
-            });
-            next = shelf.idle.iter().map(|idle| idle.until).chain(next).min();
+        for shelf in &mut shelves.all {
+            shelf.keep(|idle| idle.until > now && idle.wire.is_open());
+            next = shelf
+                .idle
+                .iter()
+                .map(|idle| idle.until.min(now + LOOK))
+                .chain(next)
+                .min();
             shelf.waiting.retain(|waiting| !waiting.is_closed());
         }
         shelves.next_look = next;
@@ -288,39 +299,35 @@ impl Pools {
 impl Keeper for Pools {
     fn close_idle(&self, endpoint: &Endpoint) -> bool {
         let mut shelves = self.lock();
-        shelves
-            .by_endpoint
-            .get_mut(&endpoint.id())
-            .is_some_and(|shelf| shelf.idle.pop_front().is_some())
+        shelves.find(endpoint).is_some_and(Shelf::close_oldest)
     }
 }
 
 /// What a request that waited may do.
 enum Turn {
-    Use(Held),
+    Use(Box<Wire>),
     Open(OwnedSemaphorePermit),
 }
 
 /// A place among the requests that wait for a connection.
 struct Seat<'a> {
     pools: &'a Pools,
-    endpoint: &'a Endpoint,
+    endpoint: &'a Arc<Endpoint>,
     limits: &'a Limits,
     _shown: telemetry::Held,
 }
 
 impl<'a> Seat<'a> {
-    fn take(pools: &'a Pools, endpoint: &'a Endpoint, limits: &'a Limits) -> Result<Self, Fault> {
+    fn take(
+        pools: &'a Pools,
+        endpoint: &'a Arc<Endpoint>,
+        limits: &'a Limits,
+    ) -> Result<Self, Fault> {
         if limits.waiting.fetch_add(1, Ordering::SeqCst) >= limits.pool.queue {
             limits.waiting.fetch_sub(1, Ordering::SeqCst);
             return Err(Fault::Queue);
         }
-        pools
-            .lock()
-            .by_endpoint
-            .entry(endpoint.id())
-            .or_default()
-            .seats += 1;
+        pools.open_shelf(endpoint, |shelf| shelf.seats += 1);
         Ok(Self {
             pools,
             endpoint,
@@ -332,38 +339,9 @@ impl<'a> Seat<'a> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        if let Some(shelf) = self.pools.lock().by_endpoint.get_mut(&self.endpoint.id()) {
+        if let Some(shelf) = self.pools.lock().find(self.endpoint) {
             shelf.seats -= 1;
         }
         self.limits.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the task that drives a connection belongs to the runtime of its pool"
-)]
-async fn open(endpoint: &Arc<Endpoint>, permit: OwnedSemaphorePermit) -> Result<Held, Fault> {
-    let settings = endpoint.settings();
-    let stream = connect(&settings.authority, settings.connect_timeout).await?;
-    let (sender, connection) = http1::Builder::new()
-        .max_header_size(MAX_HEAD)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(Fault::from_hyper)?;
-    let shown = endpoint.metrics().connections.hold();
-    let driver = tokio::spawn(async move {
-        let _until_closed = (permit, shown);
-        // What broke is told to the request or the body that was under way; an idle connection may close as it likes.
-        let _ = connection.await;
-    });
-    Ok(Held {
-        sender,
-        born: Instant::now(),
-        reused: false,
-        _driver: Driver(driver.abort_handle()),
-    })
-}
-
-/// The longest head of an answer, in bytes.
-const MAX_HEAD: usize = 64 * 1024;

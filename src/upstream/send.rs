@@ -8,10 +8,14 @@ use crate::message::hop::is_only_chunked;
 use crate::telemetry::Role;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::failure::{Failure, Fault};
-use crate::upstream::pool::{Held, Pools, Want};
+use crate::upstream::pool::Pools;
+use crate::upstream::wire::Wire;
+use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -30,27 +34,32 @@ pub struct Dispatch<'a> {
 #[derive(Debug)]
 pub struct Answer {
     /// Status, header fields, and the body as it arrives.
-    pub response: Response<Incoming>,
-    /// The connection that it arrives on.
-    pub lease: Lease,
+    pub response: Response<Arriving>,
     /// Sent to head.
     pub elapsed: Duration,
 }
 
-/// A connection with an answer under way: given back when the answer is complete, closed when dropped before.
+/// The body of an answer, and the connection that it arrives on: given back when the answer is complete, closed when dropped before. The connection
+/// moves only while the body is polled.
 #[derive(Debug)]
-pub struct Lease {
+pub struct Arriving {
+    incoming: Incoming,
     pools: Arc<Pools>,
     endpoint: Arc<Endpoint>,
-    held: Option<Held>,
+    wire: Option<Box<Wire>>,
 }
 
-impl Lease {
+impl Arriving {
     /// The answer has ended well: the connection may serve another request.
-    pub fn complete(mut self) {
-        if let Some(held) = self.held.take() {
-            self.pools.give_back(&self.endpoint, held);
+    pub fn complete(&mut self) {
+        if let Some(wire) = self.wire.take() {
+            self.pools.give_back(&self.endpoint, wire);
         }
+    }
+
+    /// Nobody wants the rest: the connection is closed.
+    pub fn close(&mut self) {
+        self.wire = None;
     }
 
     /// The endpoint that answers.
@@ -62,6 +71,30 @@ impl Lease {
     /// Counts an answer that broke in the middle.
     pub fn broke(&self, fault: &Fault) {
         count(&self.endpoint, self.pools.role(), fault);
+    }
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        match &mut this.wire {
+            Some(wire) => wire.poll_frame(cx, &mut this.incoming),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
     }
 }
 
@@ -94,46 +127,46 @@ async fn attempt(
         timeout,
         progress,
     } = dispatch;
-    let held = match pools.checkout(endpoint, Want::Any).await {
-        Ok(held) => held,
-        Err(fault) => {
-            return Err(Failure {
-                fault,
-                unsent: Some(Box::new(request)),
-            });
-        }
-    };
-    let reused = held.reused;
-    let spare = if reused { spare(&request) } else { None };
-    let failure = match exchange(held, request, timeout, progress).await {
-        Ok((response, held, elapsed)) => return finish(pools, endpoint, response, held, elapsed),
-        Err(failure) => failure,
-    };
-    let broken = matches!(failure.fault, Fault::Reset(_));
-    let again = match failure.unsent {
-        Some(unsent) if broken => *unsent,
-        None if broken && spare.is_some() => match spare {
-            Some(spare) => spare,
-            None => return Err(failure),
+    let limit = Limit { timeout, progress };
+    // What is rare is boxed: it would make the future of every request large.
+    let wire = match pools.take_idle(endpoint) {
+        Some(wire) => wire,
+        None => match Box::pin(pools.fresh(endpoint)).await {
+            Ok(wire) => wire,
+            Err(fault) => return Err(Failure::unsent(fault, request)),
         },
-        unsent => {
-            return Err(Failure {
-                fault: failure.fault,
-                unsent,
-            });
-        }
     };
-    let held = match pools.checkout(endpoint, Want::Fresh).await {
-        Ok(held) => held,
-        Err(fault) => {
-            return Err(Failure {
-                fault,
-                unsent: Some(Box::new(again)),
-            });
-        }
+    let spare = if wire.reused { spare(&request) } else { None };
+    match exchange(wire, request, limit).await {
+        Ok(exchanged) => finish(pools, endpoint, exchanged),
+        Err(failure) => Box::pin(again(pools, endpoint, (failure, spare), limit)).await,
+    }
+}
+
+/// Sends a request again, on a new connection, if that is allowed.
+async fn again(
+    pools: &Arc<Pools>,
+    endpoint: &Arc<Endpoint>,
+    (failure, spare): (Failure, Option<Request<Outgoing>>),
+    limit: Limit<'_>,
+) -> Result<Answer, Failure> {
+    if !matches!(failure.fault, Fault::Reset(_)) {
+        return Err(failure);
+    }
+    let Some(request) = failure.unsent.map(|unsent| *unsent).or(spare) else {
+        return Err(failure.fault.into());
     };
-    let (response, held, elapsed) = exchange(held, again, timeout, progress).await?;
-    finish(pools, endpoint, response, held, elapsed)
+    match pools.fresh(endpoint).await {
+        Ok(wire) => finish(pools, endpoint, exchange(wire, request, limit).await?),
+        Err(fault) => Err(Failure::unsent(fault, request)),
+    }
+}
+
+/// How long an answer may take.
+#[derive(Clone, Copy)]
+struct Limit<'a> {
+    timeout: Duration,
+    progress: Option<&'a Progress>,
 }
 
 /// What may be sent once more, since doing it twice changes nothing: GET or HEAD without a body.
@@ -149,24 +182,38 @@ fn spare(request: &Request<Outgoing>) -> Option<Request<Outgoing>> {
     })
 }
 
+/// The head of an answer, where its body comes from, and how long it took.
+type Exchanged = (Response<Incoming>, Box<Wire>, Duration);
+
 async fn exchange(
-    mut held: Held,
+    mut wire: Box<Wire>,
     request: Request<Outgoing>,
-    timeout: Duration,
-    progress: Option<&Progress>,
-) -> Result<(Response<Incoming>, Held, Duration), Failure> {
+    limit: Limit<'_>,
+) -> Result<Exchanged, Failure> {
     let started = Instant::now();
-    let answer = held.sender.try_send_request(request);
-    tokio::select! {
-        biased;
-        answer = answer => match answer {
-            Ok(response) => Ok((response, held, started.elapsed())),
-            Err(mut error) => {
-                let unsent = error.take_message().map(Box::new);
-                Err(Failure { fault: Fault::from_hyper(error.into_error()), unsent })
-            }
-        },
-        () = out_of_time(started, timeout, progress) => Err(Fault::Timeout.into()),
+    let answer = match limit.progress {
+        None => wire.ask(request, Some(started + limit.timeout)).await,
+        Some(_) => {
+            let streamed = async {
+                tokio::select! {
+                    biased;
+                    answer = wire.ask(request, None) => answer,
+                    () = out_of_time(started, limit.timeout, limit.progress) => None,
+                }
+            };
+            Box::pin(streamed).await
+        }
+    };
+    match answer {
+        Some(Ok(response)) => Ok((response, wire, started.elapsed())),
+        Some(Err(mut error)) => {
+            let unsent = error.take_message().map(Box::new);
+            Err(Failure {
+                fault: Fault::from_hyper(error.into_error()),
+                unsent,
+            })
+        }
+        None => Err(Fault::Timeout.into()),
     }
 }
 
@@ -189,9 +236,7 @@ pub async fn out_of_time(started: Instant, timeout: Duration, progress: Option<&
 fn finish(
     pools: &Arc<Pools>,
     endpoint: &Arc<Endpoint>,
-    response: Response<Incoming>,
-    held: Held,
-    elapsed: Duration,
+    (response, wire, elapsed): Exchanged,
 ) -> Result<Answer, Failure> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Fault::Switched.into());
@@ -199,14 +244,11 @@ fn finish(
     if !is_only_chunked(response.headers()) {
         return Err(Fault::TransferCoding.into());
     }
-    let lease = Lease {
+    let response = response.map(|incoming| Arriving {
+        incoming,
         pools: Arc::clone(pools),
         endpoint: Arc::clone(endpoint),
-        held: Some(held),
-    };
-    Ok(Answer {
-        response,
-        lease,
-        elapsed,
-    })
+        wire: Some(wire),
+    });
+    Ok(Answer { response, elapsed })
 }
