@@ -9,6 +9,7 @@ mod proxy;
 
 use crossfade::app;
 use crossfade::config::Settings;
+use crossfade::message::forwarded::Address;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -106,8 +107,9 @@ async fn accept(rung: Rung, settings: Settings) -> std::io::Result<()> {
 
 async fn converse(rung: Rung, proxy: Arc<Proxy>, stream: TcpStream, peer: IpAddr) {
     let _counted = (rung >= Rung::Metrics).then(|| proxy.telemetry().process().connections.hold());
+    let address = Address::new(peer);
     let service = service_fn(move |request| {
-        let answer = Arc::clone(&proxy).serve(peer, request);
+        let answer = Arc::clone(&proxy).serve(address.clone(), request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut server = http1::Builder::new();

@@ -2,19 +2,19 @@
 
 use arc_swap::{ArcSwap, Cache};
 use crossfade::config::Settings;
-use crossfade::message::forwarded::{self, Peer, ProcessId, Scheme};
+use crossfade::message::forwarded::{self, Address, Peer, ProcessId, Scheme, Stamp};
 use crossfade::message::hop;
+use crossfade::message::survey::Survey;
 use crossfade::plan::{Live, Plan, RoutePlan};
 use crossfade::proxy::MAX_TARGET;
-use crossfade::route::decide::{self, Decision, Sampling};
+use crossfade::route::decide::{self, Decision};
 use crossfade::route::key::{self, Sources};
 use crossfade::route::table::{Captures, Target, is_ambiguous};
 use crossfade::side::Side;
 use crossfade::telemetry::{CodeClass, Held, Role, Telemetry};
 use http::header::HOST;
 use http::request::Parts;
-use http::{Method, StatusCode};
-use std::net::IpAddr;
+use http::{HeaderValue, Method, StatusCode};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
@@ -48,7 +48,7 @@ impl Promises {
         &self.first.unmatched
     }
 
-    fn peer(&self, address: IpAddr) -> Peer<'_> {
+    fn peer(&self, address: Address) -> Peer<'_> {
         Peer {
             address,
             trusted_proxies: &self.first.settings.server.trusted_proxies,
@@ -57,36 +57,46 @@ impl Promises {
     }
 
     /// Headers: what can't be forwarded is refused.
-    pub(crate) fn admit(&self, head: &mut Parts) -> Result<(), StatusCode> {
+    pub(crate) fn admit(
+        &self,
+        head: &mut Parts,
+        survey: Survey,
+    ) -> Result<Option<HeaderValue>, StatusCode> {
         let target = head.uri.path_and_query();
         let good = !matches!(head.method, Method::CONNECT | Method::TRACE)
             && hop::is_target(&head.method, &head.uri)
             && target.is_none_or(|target| target.as_str().len() <= MAX_TARGET)
-            && hop::settle_host(head.version, &head.uri, &mut head.headers).is_ok()
-            && hop::is_only_chunked(&head.headers)
-            && !forwarded::is_loop(&head.headers, &self.process);
-        good.then_some(()).ok_or(StatusCode::BAD_REQUEST)
+            && hop::is_only_chunked(&head.headers, survey)
+            && !forwarded::is_loop(&head.headers, survey, &self.process);
+        let host = hop::settle_host(head.version, &head.uri, &mut head.headers, survey);
+        host.ok().filter(|_| good).ok_or(StatusCode::BAD_REQUEST)
     }
 
     /// Headers: the request as a side may see it.
-    pub(crate) fn prepare(&self, head: &mut Parts, address: IpAddr, route: &RoutePlan) {
-        let trailers = hop::accepts_trailers(&head.headers);
-        hop::remove_hop_by_hop(&mut head.headers);
-        forwarded::stamp(
-            &mut head.headers,
-            head.version,
-            &self.peer(address),
-            &self.process,
-        );
+    pub(crate) fn prepare(
+        &self,
+        head: &mut Parts,
+        survey: Survey,
+        (address, host): (&Address, Option<&HeaderValue>),
+        route: &RoutePlan,
+    ) {
+        let trailers = hop::accepts_trailers(&head.headers, survey);
+        hop::remove_hop_by_hop(&mut head.headers, survey);
+        let stamp = Stamp {
+            peer: &self.peer(address.clone()),
+            host,
+            version: head.version,
+            process: &self.process,
+        };
+        stamp.put(&mut head.headers, survey);
         if trailers {
             hop::ask_for_trailers(&mut head.headers);
         }
-        let host = route.endpoint(Side::Old).host_for(head.headers.get(HOST));
-        head.headers.insert(HOST, host);
+        route.endpoint(Side::Old).set_host(&mut head.headers);
     }
 
     /// Decision: the route, who serves, and whether the other side gets a copy.
-    pub(crate) fn decide(&self, head: &Parts, address: IpAddr) -> Result<Decided, StatusCode> {
+    pub(crate) fn decide(&self, head: &Parts, address: &Address) -> Result<Decided, StatusCode> {
         let plan = Arc::clone(
             self.plan
                 .lock()
@@ -105,7 +115,7 @@ impl Promises {
         if route.policy.key.is_some() && is_ambiguous(head.uri.path()) {
             return Err(StatusCode::BAD_REQUEST);
         }
-        let peer = self.peer(address);
+        let peer = self.peer(address.clone());
         let read = decide::is_read(&route.policy, &head.method);
         let sources = Sources {
             captures: &captures,
@@ -120,12 +130,11 @@ impl Promises {
             .as_ref()
             .and_then(|template| key::key(template, &sources));
         let decision = decide::decide(&route.policy, &plan.switches, read, key.as_deref());
-        let sampling = decide::sampling(&route.policy, &plan.switches, read, key.as_deref());
-        drop(captures);
+        let mirrored = decide::is_mirrored(&route.policy, &plan.switches, read);
         Ok(Decided {
             route,
             decision,
-            sampling,
+            mirrored,
         })
     }
 
@@ -144,7 +153,7 @@ impl Promises {
 pub(crate) struct Decided {
     pub(crate) route: Arc<RoutePlan>,
     pub(crate) decision: Decision,
-    pub(crate) sampling: Sampling,
+    pub(crate) mirrored: bool,
 }
 
 /// A request that is counted.

@@ -4,9 +4,10 @@ use crate::Rung;
 use crate::promises::{Meter, Promises};
 use bytes::Bytes;
 use crossfade::config::Settings;
+use crossfade::message::forwarded::Address;
 use crossfade::message::hop;
+use crossfade::message::survey::Survey;
 use crossfade::plan::RoutePlan;
-use crossfade::route::decide::Sampling;
 use crossfade::side::Side;
 use crossfade::telemetry::Telemetry;
 use crossfade::upstream::out_of_time;
@@ -16,7 +17,6 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::error::Error;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -62,7 +62,7 @@ impl Proxy {
 
     pub(crate) async fn serve(
         self: Arc<Self>,
-        peer: IpAddr,
+        peer: Address,
         request: Request<Incoming>,
     ) -> Response<Answer> {
         match self.forward(peer, request).await {
@@ -78,7 +78,7 @@ impl Proxy {
 
     async fn forward(
         self: Arc<Self>,
-        peer: IpAddr,
+        peer: Address,
         request: Request<Incoming>,
     ) -> Result<Response<Answer>, Failure> {
         let mut meter = None;
@@ -88,26 +88,28 @@ impl Proxy {
         } else {
             let started = (self.rung >= Rung::Metrics).then(Instant::now);
             let (mut head, body) = request.into_parts();
-            if hop::expects_continue(head.version, &head.headers) {
+            let survey = Survey::of(&head.headers);
+            if hop::expects_continue(head.version, &head.headers, survey) {
                 return Err("nobody expects 100 (Continue) here".into());
             }
-            self.promises
-                .admit(&mut head)
+            let host = self
+                .promises
+                .admit(&mut head, survey)
                 .map_err(|status| status.to_string())?;
             meter = started.map(|started| self.promises.begin(started, head.method.clone()));
             if self.rung >= Rung::Decision {
                 let decided = self
                     .promises
-                    .decide(&head, peer)
+                    .decide(&head, &peer)
                     .map_err(|status| status.to_string())?;
-                let copied = matches!(decided.sampling, Sampling::Sure { sampled: true, .. });
-                if decided.decision.side == Side::New || copied {
+                if decided.decision.side == Side::New || decided.mirrored {
                     return Err("everything goes to old here, and nothing is copied".into());
                 }
                 route = Some(decided.route);
             }
             let route = route.get_or_insert_with(|| Arc::clone(self.promises.any_route()));
-            self.promises.prepare(&mut head, peer, route);
+            self.promises
+                .prepare(&mut head, survey, (&peer, host.as_ref()), route);
             Request::from_parts(head, body)
         };
         let mut sender = self.checkout().await?;
@@ -119,10 +121,11 @@ impl Proxy {
             meter.answered(route);
         }
         if self.rung >= Rung::Headers {
-            if !hop::is_only_chunked(response.headers()) {
+            let survey = Survey::of(response.headers());
+            if !hop::is_only_chunked(response.headers(), survey) {
                 return Err("a transfer coding that nobody asked for".into());
             }
-            hop::remove_hop_by_hop(response.headers_mut());
+            hop::remove_hop_by_hop(response.headers_mut(), survey);
         }
         let status = response.status();
         Ok(response.map(|incoming| {

@@ -2,9 +2,10 @@
 //!
 //! Invariant: what a peer outside `trusted_proxies` says about others is never passed on nor believed.
 
+use crate::message::survey::{Field, Survey, is_claim};
 use bytes::Bytes;
 use http::Version;
-use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
+use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -57,15 +58,16 @@ impl ProcessId {
 
 /// Whether this process has passed the request on before: its name stands in Via.
 #[must_use]
-pub fn is_loop(headers: &HeaderMap, id: &ProcessId) -> bool {
-    elements(headers, &VIA).any(|member| {
-        let mut words = member
-            .split(|byte| byte.is_ascii_whitespace())
-            .filter(|word| !word.is_empty());
-        words
-            .nth(1)
-            .is_some_and(|received_by| received_by.eq_ignore_ascii_case(id.name.as_bytes()))
-    })
+pub fn is_loop(headers: &HeaderMap, survey: Survey, id: &ProcessId) -> bool {
+    survey.has(Field::Via)
+        && elements(headers, &VIA).any(|member| {
+            let mut words = member
+                .split(|byte| byte.is_ascii_whitespace())
+                .filter(|word| !word.is_empty());
+            words
+                .nth(1)
+                .is_some_and(|received_by| received_by.eq_ignore_ascii_case(id.name.as_bytes()))
+        })
 }
 
 /// The comma-separated elements of a list field, over all its lines; from the right with `rev`.
@@ -80,11 +82,29 @@ fn elements<'a>(
         .map(<[u8]>::trim_ascii)
 }
 
+/// The address at the other end of a connection, and its text, which every request of the connection passes on.
+#[derive(Clone, Debug)]
+pub struct Address {
+    ip: IpAddr,
+    text: HeaderValue,
+}
+
+impl Address {
+    /// An IPv4 address in IPv6 form is brought to IPv4 form, so that a client has one text whatever socket it came by.
+    #[must_use]
+    pub fn new(address: IpAddr) -> Self {
+        let ip = address.to_canonical();
+        let text = HeaderValue::from_maybe_shared(Bytes::from(ip.to_string()))
+            .expect("the text of an address is a field value");
+        Self { ip, text }
+    }
+}
+
 /// The connection that a request came by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Peer<'a> {
     /// The address at the other end.
-    pub address: IpAddr,
+    pub address: Address,
     /// `server.trusted_proxies`.
     pub trusted_proxies: &'a [IpNet],
     /// How the peer speaks with us.
@@ -115,7 +135,7 @@ impl Peer<'_> {
     /// Whether what the peer says about others is believed.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
-        self.trusts(self.address.to_canonical())
+        self.trusts(self.address.ip)
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -130,7 +150,7 @@ impl Peer<'_> {
     /// IPv6 form are brought to IPv4 form, so that a client has one text whatever socket it came by.
     #[must_use]
     pub fn client_ip(&self, headers: &HeaderMap) -> IpAddr {
-        let peer = self.address.to_canonical();
+        let peer = self.address.ip;
         if !self.trusts(peer) {
             return peer;
         }
@@ -162,39 +182,58 @@ fn address_of(element: &[u8]) -> Option<IpAddr> {
     address.map(|address| address.to_canonical())
 }
 
-/// Fields that [`stamp`] may add.
+/// Fields that a stamp may add.
 const STAMPED: usize = 5;
 
-/// Sets `via`, `x-forwarded-for`, `-proto`, `-host` and `forwarded` for the next hop.
-///
-/// From an untrusted peer every X-Forwarded-*, Forwarded and X-Crossfade-Shadow is removed first; from a trusted one the lists are appended
-/// to, `-proto`, `-host` and the shadow's mark are kept. Names with `_` for `-` count as the same: CGI-like services can't tell them apart.
-/// Host must still be the client's: call it before the side's own host is put in.
-pub fn stamp(headers: &mut HeaderMap, version: Version, peer: &Peer<'_>, id: &ProcessId) {
-    let address = peer.address.to_canonical();
-    if !peer.trusts(address) {
-        remove_claims(headers);
+/// What a request tells the next hop of the way that it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'a> {
+    /// The connection that it came by.
+    pub peer: &'a Peer<'a>,
+    /// The client's Host.
+    pub host: Option<&'a HeaderValue>,
+    /// The version in which it was received.
+    pub version: Version,
+    /// This process.
+    pub process: &'a ProcessId,
+}
+
+impl Stamp<'_> {
+    /// Sets `via`, `x-forwarded-for`, `-proto`, `-host` and `forwarded`.
+    ///
+    /// From an untrusted peer every X-Forwarded-*, Forwarded and X-Crossfade-Shadow is removed first; from a trusted one the lists are appended
+    /// to, `-proto`, `-host` and the shadow's mark are kept. Names with `_` for `-` count as the same: CGI-like services can't tell them apart.
+    pub fn put(&self, headers: &mut HeaderMap, survey: Survey) {
+        // What follows would make the map grow and hash all its names again, twice.
+        headers.reserve(STAMPED);
+        let peer = self.peer;
+        let forwarded = forwarded_element(&peer.address, self.host, peer.scheme);
+        let proto = HeaderValue::from_static(peer.scheme.name());
+        if survey.has(Field::Claim) && peer.is_trusted() {
+            append_to_list(headers, &X_FORWARDED_FOR, peer.address.text.as_bytes());
+            append_to_list(headers, &FORWARDED, forwarded.as_bytes());
+            headers.entry(X_FORWARDED_PROTO).or_insert(proto);
+            if let Some(host) = self.host {
+                headers
+                    .entry(X_FORWARDED_HOST)
+                    .or_insert_with(|| host.clone());
+            }
+        } else {
+            if survey.has(Field::Claim) {
+                remove_claims(headers);
+            }
+            headers.append(X_FORWARDED_FOR, peer.address.text.clone());
+            headers.append(FORWARDED, forwarded);
+            headers.append(X_FORWARDED_PROTO, proto);
+            if let Some(host) = self.host {
+                headers.append(X_FORWARDED_HOST, host.clone());
+            }
+        }
+        headers.append(VIA, self.process.via(self.version));
     }
-    // What follows would make the map grow and hash all its names again, twice.
-    headers.reserve(STAMPED);
-    let host = headers.get(HOST).cloned();
-    append_to_list(headers, &X_FORWARDED_FOR, |list| {
-        push_address(list, address)
-    });
-    append_to_list(headers, &FORWARDED, |list| {
-        push_forwarded_element(list, address, host.as_ref(), peer.scheme);
-    });
-    headers
-        .entry(X_FORWARDED_PROTO)
-        .or_insert(HeaderValue::from_static(peer.scheme.name()));
-    if let Some(host) = host {
-        headers.entry(X_FORWARDED_HOST).or_insert(host);
-    }
-    headers.append(VIA, id.via(version));
 }
 
 fn remove_claims(headers: &mut HeaderMap) {
-    // Most requests make none: they cost a look at the first letter of each name.
     let first = |headers: &HeaderMap| {
         let mut names = headers.keys();
         names.find(|name| is_claim(name.as_str())).cloned()
@@ -204,23 +243,8 @@ fn remove_claims(headers: &mut HeaderMap) {
     }
 }
 
-fn is_claim(name: &str) -> bool {
-    if !name.starts_with(['x', 'f']) {
-        return false;
-    }
-    let begins = |prefix: &str| {
-        let mut bytes = name
-            .bytes()
-            .map(|byte| if byte == b'_' { b'-' } else { byte });
-        prefix.bytes().all(|byte| bytes.next() == Some(byte))
-    };
-    begins("x-forwarded-")
-        || (name.len() == 9 && begins("forwarded"))
-        || (name.len() == 18 && begins("x-crossfade-shadow"))
-}
-
 /// Puts all lines of a list field and one more element into one line: many services read the first line only.
-fn append_to_list(headers: &mut HeaderMap, name: &HeaderName, push: impl FnOnce(&mut Vec<u8>)) {
+fn append_to_list(headers: &mut HeaderMap, name: &HeaderName, element: &[u8]) {
     let mut list = Vec::with_capacity(96);
     for line in headers
         .get_all(name)
@@ -231,53 +255,31 @@ fn append_to_list(headers: &mut HeaderMap, name: &HeaderName, push: impl FnOnce(
         list.extend_from_slice(line);
         list.extend_from_slice(b", ");
     }
-    push(&mut list);
+    list.extend_from_slice(element);
     let value = HeaderValue::from_maybe_shared(Bytes::from(list))
         .expect("field values joined by a comma and an ASCII element are a field value");
     headers.insert(name, value);
 }
 
-/// The usual text of an address. IPv4 by hand: the machinery of formatting costs more than the rest of the field.
-fn push_address(text: &mut Vec<u8>, address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => {
-            for (place, octet) in address.octets().into_iter().enumerate() {
-                if place > 0 {
-                    text.push(b'.');
-                }
-                if octet >= 100 {
-                    text.push(b'0' + octet / 100);
-                }
-                if octet >= 10 {
-                    text.push(b'0' + octet / 10 % 10);
-                }
-                text.push(b'0' + octet % 10);
-            }
-        }
-        IpAddr::V6(address) => text.extend_from_slice(address.to_string().as_bytes()),
-    }
-}
-
 /// One element of RFC 7239: `for=192.0.2.1;host=example.org;proto=http`. An IPv6 address stands in brackets and quotes (§6).
-fn push_forwarded_element(
-    element: &mut Vec<u8>,
-    address: IpAddr,
-    host: Option<&HeaderValue>,
-    scheme: Scheme,
-) {
-    let (before, after): (&[u8], &[u8]) = match address {
+fn forwarded_element(address: &Address, host: Option<&HeaderValue>, scheme: Scheme) -> HeaderValue {
+    let (before, after): (&[u8], &[u8]) = match address.ip {
         IpAddr::V4(_) => (b"for=", b""),
         IpAddr::V6(_) => (b"for=\"[", b"]\""),
     };
+    let host_size = host.map_or(0, HeaderValue::len);
+    let mut element = Vec::with_capacity(48 + address.text.len() + host_size);
     element.extend_from_slice(before);
-    push_address(element, address);
+    element.extend_from_slice(address.text.as_bytes());
     element.extend_from_slice(after);
     if let Some(host) = host.and_then(|host| host.to_str().ok()) {
         element.extend_from_slice(b";host=");
-        push_token_or_quoted(element, host.as_bytes());
+        push_token_or_quoted(&mut element, host.as_bytes());
     }
     element.extend_from_slice(b";proto=");
     element.extend_from_slice(scheme.name().as_bytes());
+    HeaderValue::from_maybe_shared(Bytes::from(element))
+        .expect("addresses, quoted hosts and schemes are visible ASCII")
 }
 
 fn push_token_or_quoted(text: &mut Vec<u8>, value: &[u8]) {

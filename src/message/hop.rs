@@ -3,23 +3,22 @@
 //! Invariant: after [`remove_hop_by_hop`] none of the fields of RFC 9110 §7.6.1 is left, and no client can make the proxy drop a field that
 //! frames, routes or protects the message by naming it in Connection. Framing itself is hyper's, which unwraps `chunked` and nothing else.
 
+use crate::message::survey::{Field, Survey};
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
-    HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, HeaderMap,
+    HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{Method, Uri, Version};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// The fields that are hop-by-hop whether Connection names them or not (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [HeaderName; 6] = [
-    CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
+/// The fields that are hop-by-hop whether Connection names them or not (RFC 9110 §7.6.1), but for Connection and Transfer-Encoding.
+const HOP_BY_HOP: [(Field, HeaderName); 4] = [
+    (Field::KeepAlive, KEEP_ALIVE),
+    (Field::ProxyConnection, PROXY_CONNECTION),
+    (Field::Te, TE),
+    (Field::Upgrade, UPGRADE),
 ];
 
 /// Takes out Connection, the fields that it names, and the fields that are hop-by-hop whether named or not (RFC 9110 §7.6.1).
@@ -27,16 +26,22 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 /// Connection may not name what frames, routes or protects the message: Host, Content-Length, Trailer, Authorization, Via, Forwarded,
 /// X-Forwarded-* and X-Crossfade-*. Such a name is ignored. A message without Connection, or with only `close` and `keep-alive` in it,
 /// costs no allocation. With Transfer-Encoding goes Content-Length, which it overrides (RFC 9112 §6.3).
-pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    // Few messages have any, hardly one has two: looking over the names is cheaper than six searches.
-    while let Some(found) = headers.keys().find(|name| HOP_BY_HOP.contains(name)) {
-        let found = found.clone();
-        if found == CONNECTION {
-            for name in named_by_connection(headers) {
-                remove(headers, &name);
-            }
+pub fn remove_hop_by_hop(headers: &mut HeaderMap, survey: Survey) {
+    if !survey.has_hop_by_hop() {
+        return;
+    }
+    if survey.has(Field::Connection) {
+        for name in take_connection(headers) {
+            remove(headers, &name);
         }
-        remove(headers, &found);
+    }
+    if survey.has(Field::TransferEncoding) {
+        remove(headers, &TRANSFER_ENCODING);
+    }
+    for (field, name) in &HOP_BY_HOP {
+        if survey.has(*field) {
+            headers.remove(name);
+        }
     }
 }
 
@@ -49,7 +54,10 @@ fn remove(headers: &mut HeaderMap, name: &HeaderName) {
 /// Whether the body is in no transfer coding but `chunked`, once. Any other would be lost with the field: the next hop would take coded bytes for
 /// the content itself (RFC 9112 §6.1). Ask before [`remove_hop_by_hop`].
 #[must_use]
-pub fn is_only_chunked(headers: &HeaderMap) -> bool {
+pub fn is_only_chunked(headers: &HeaderMap, survey: Survey) -> bool {
+    if !survey.has(Field::TransferEncoding) {
+        return true;
+    }
     let mut codings = headers
         .get_all(TRANSFER_ENCODING)
         .iter()
@@ -62,18 +70,26 @@ pub fn is_only_chunked(headers: &HeaderMap) -> bool {
         && codings.next().is_none()
 }
 
-fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|option| {
-            !option.eq_ignore_ascii_case(b"close") && !option.eq_ignore_ascii_case(b"keep-alive")
-        })
-        .filter_map(|option| HeaderName::from_bytes(option).ok())
-        .filter(|name| !is_protected(name))
-        .collect()
+/// Takes Connection out; what it names.
+fn take_connection(headers: &mut HeaderMap) -> Vec<HeaderName> {
+    let mut named = Vec::new();
+    if let Entry::Occupied(entry) = headers.entry(CONNECTION) {
+        let (_, lines) = entry.remove_entry_mult();
+        for line in lines.filter(|line| !is_about_keeping(line.as_bytes())) {
+            let options = line.as_bytes().split(|byte| *byte == b',');
+            let names = options
+                .map(<[u8]>::trim_ascii)
+                .filter(|option| !is_about_keeping(option))
+                .filter_map(|option| HeaderName::from_bytes(option).ok());
+            named.extend(names.filter(|name| !is_protected(name)));
+        }
+    }
+    named
+}
+
+/// Options that name no field.
+fn is_about_keeping(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"close") || option.eq_ignore_ascii_case(b"keep-alive")
 }
 
 fn is_protected(name: &HeaderName) -> bool {
@@ -84,19 +100,20 @@ fn is_protected(name: &HeaderName) -> bool {
 
 /// Whether the sender takes trailers: `TE` has `trailers` in it (RFC 9110 §10.1.4). Ask before [`remove_hop_by_hop`].
 #[must_use]
-pub fn accepts_trailers(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(TE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(|coding| {
-            coding
-                .split(|byte| *byte == b';')
-                .next()
-                .unwrap_or_default()
-                .trim_ascii()
-        })
-        .any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+pub fn accepts_trailers(headers: &HeaderMap, survey: Survey) -> bool {
+    survey.has(Field::Te)
+        && headers
+            .get_all(TE)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .map(|coding| {
+                coding
+                    .split(|byte| *byte == b';')
+                    .next()
+                    .unwrap_or_default()
+                    .trim_ascii()
+            })
+            .any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Makes `TE: trailers` anew towards the upstream, with the Connection option that it needs (RFC 9110 §10.1.4).
@@ -109,8 +126,9 @@ pub fn ask_for_trailers(headers: &mut HeaderMap) {
 
 /// Whether the client waits for `100 Continue` before it sends the body. In HTTP/1.0 the expectation means nothing (RFC 9110 §10.1.1).
 #[must_use]
-pub fn expects_continue(version: Version, headers: &HeaderMap) -> bool {
-    version != Version::HTTP_10
+pub fn expects_continue(version: Version, headers: &HeaderMap, survey: Survey) -> bool {
+    survey.has(Field::Expect)
+        && version != Version::HTTP_10
         && headers
             .get_all(EXPECT)
             .iter()
@@ -149,7 +167,7 @@ pub enum HostError {
     Invalid,
 }
 
-/// Checks Host and leaves it as the one truth: the authority of an absolute target replaces the field (RFC 9112 §3.2.2).
+/// Checks Host, leaves it as the one truth, and returns it: the authority of an absolute target replaces the field (RFC 9112 §3.2.2).
 ///
 /// An HTTP/1.0 request may have no Host, and then has none afterwards.
 ///
@@ -159,12 +177,12 @@ pub fn settle_host(
     version: Version,
     target: &Uri,
     headers: &mut HeaderMap,
-) -> Result<(), HostError> {
-    let mut fields = headers.get_all(HOST).iter();
-    let field = fields.next();
-    if fields.next().is_some() {
+    survey: Survey,
+) -> Result<Option<HeaderValue>, HostError> {
+    if survey.has(Field::SecondHost) {
         return Err(HostError::Several);
     }
+    let field = headers.get(HOST);
     match field {
         Some(value) if !is_authority(value.as_bytes()) => return Err(HostError::Invalid),
         None if version == Version::HTTP_11 => return Err(HostError::Missing),
@@ -175,9 +193,10 @@ pub fn settle_host(
             return Err(HostError::Invalid);
         }
         let value = HeaderValue::from_str(authority.as_str()).map_err(|_| HostError::Invalid)?;
-        headers.insert(HOST, value);
+        headers.insert(HOST, value.clone());
+        return Ok(Some(value));
     }
-    Ok(())
+    Ok(field.cloned())
 }
 
 /// `uri-host [ ":" port ]` of RFC 9110 §7.2, without user information; an empty host is refused, as http and https have none.
@@ -215,20 +234,34 @@ fn is_authority(text: &[u8]) -> bool {
 fn is_registered_name(host: &[u8]) -> bool {
     let mut bytes = host.iter();
     while let Some(byte) = bytes.next() {
-        let good = match byte {
-            b'%' => [bytes.next(), bytes.next()]
-                .into_iter()
-                .all(|digit| digit.is_some_and(u8::is_ascii_hexdigit)),
-            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
-            | b',' | b';' | b'=' => true,
-            other => other.is_ascii_alphanumeric(),
-        };
+        let good = IN_NAMES[usize::from(*byte)]
+            || *byte == b'%'
+                && [bytes.next(), bytes.next()]
+                    .into_iter()
+                    .all(|digit| digit.is_some_and(u8::is_ascii_hexdigit));
         if !good {
             return false;
         }
     }
     true
 }
+
+/// The bytes that may stand in a registered name as they are. A table, since every request's Host is looked over.
+const IN_NAMES: [bool; 256] = {
+    let marks = b"-._~!$&'()*+,;=";
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte as usize] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut place = 0;
+    while place < marks.len() {
+        table[marks[place] as usize] = true;
+        place += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests;

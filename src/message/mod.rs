@@ -5,3 +5,5 @@ pub mod capture;
 pub mod forwarded;
 pub mod hop;
 pub mod reply;
+pub mod spare;
+pub mod survey;

@@ -2,6 +2,7 @@
 //!
 //! Few long-lived connections are the common case of a sidecar; hashing them over workers in the kernel would leave cores idle.
 
+use crate::message::forwarded::Address;
 use crate::proxy::serve::serve;
 use crate::proxy::worker::{Worker, WorkerParts};
 use crate::telemetry::{Held, Rejected, Telemetry};
@@ -200,8 +201,9 @@ async fn converse(
     mut stop: watch::Receiver<Stop>,
 ) {
     let telemetry = Arc::clone(worker.telemetry());
+    let address = Address::new(peer);
     let service = service_fn(move |request| {
-        let answer = serve(Arc::clone(&worker), peer, request);
+        let answer = serve(Arc::clone(&worker), address.clone(), request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()

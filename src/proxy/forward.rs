@@ -2,21 +2,20 @@
 
 use crate::config::settings::Fallback;
 use crate::message::body::Outgoing;
-use crate::message::hop;
 use crate::plan::RoutePlan;
 use crate::proxy::answer::{AnswerBody, Open, Passing};
 use crate::proxy::failure::{self, Refusal};
-use crate::proxy::head::Head;
 use crate::proxy::meter::Meter;
 use crate::proxy::observe::Sampled;
+use crate::proxy::outbox::Outbox;
 use crate::proxy::upload::Upload;
 use crate::proxy::worker::Worker;
 use crate::route::decide::{Decision, Why};
 use crate::side::Side;
 use crate::telemetry::{Dropped, FallbackReason, Role, UpstreamError};
-use crate::upstream::{Answer, Dispatch, Failure, Fault, is_bad_framing, out_of_time, send};
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use crate::upstream::{Answer, Dispatch, Fault, is_bad_framing, out_of_time, send};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -63,22 +62,22 @@ pub(super) struct Exchange {
     pub(super) worker: Arc<Worker>,
     pub(super) route: Arc<RoutePlan>,
     pub(super) decision: Decision,
-    pub(super) head: Head,
+    pub(super) request: Outbox,
     pub(super) upload: Option<Arc<Upload>>,
-    pub(super) meter: Meter,
+    /// Until the request is answered.
+    pub(super) meter: Option<Meter>,
     pub(super) sampled: Option<Sampled>,
     pub(super) shown: Option<Shown>,
 }
 
 impl Exchange {
-    /// Asks, and answers.
-    pub(super) async fn run(mut self) -> Response<AnswerBody> {
+    /// Asks, and answers. Once.
+    pub(super) async fn run(&mut self) -> Response<AnswerBody> {
         let side = self.decision.side;
         let patience = match self.route.fallback {
             Fallback::On { after } if self.decision.may_fall_back() => after,
             Fallback::On { .. } | Fallback::Off => {
-                let headers = std::mem::take(&mut self.head.headers);
-                return match self.ask(side, headers, None).await {
+                return match self.ask(side).await {
                     Ok(answer) => self.pass_on(side, answer),
                     Err(fault) => self.fail(side, &fault),
                 };
@@ -87,13 +86,28 @@ impl Exchange {
         if let Some(upload) = &self.upload {
             upload.keep_for_replay();
         }
-        let (reason, first) = match self.ask(side, self.head.headers.clone(), patience).await {
+        self.request.keep_spare();
+        let first = match patience {
+            None => self.ask(side).await,
+            Some(patience) => Box::pin(self.ask_within(side, patience)).await,
+        };
+        let (reason, first) = match first {
             Ok(answer) if is_failure(answer.response.status()) => {
                 (Some(FallbackReason::Status), Ok(answer))
             }
             Ok(answer) => return self.pass_on(side, answer),
             Err(fault) => (failure::fallback_reason(&fault), Err(fault)),
         };
+        Box::pin(self.fall_back(side, reason, first)).await
+    }
+
+    /// Asks the other side after a failure, where that is allowed.
+    async fn fall_back(
+        &mut self,
+        side: Side,
+        reason: Option<FallbackReason>,
+        first: Result<Answer, Fault>,
+    ) -> Response<AnswerBody> {
         let again = self
             .upload
             .as_ref()
@@ -112,66 +126,47 @@ impl Exchange {
         if let Some(sampled) = self.sampled.take() {
             sampled.dropped(Dropped::ServedFailed);
         }
-        let headers = std::mem::take(&mut self.head.headers);
-        match self.ask(side.other(), headers, None).await {
+        match self.ask(side.other()).await {
             Ok(answer) => self.pass_on(side.other(), answer),
             Err(fault) => self.fail(side.other(), &fault),
         }
     }
 
-    async fn ask(
-        &mut self,
-        side: Side,
-        mut headers: HeaderMap,
-        patience: Option<Duration>,
-    ) -> Result<Answer, Fault> {
-        self.meter.served_by(side.into());
+    async fn ask(&mut self, side: Side) -> Result<Answer, Fault> {
+        if let Some(meter) = &mut self.meter {
+            meter.served_by(side.into());
+        }
         let endpoint = self.route.endpoint(side);
         let body = match &self.upload {
             Some(upload) => upload.attempt(),
             None => Outgoing::Empty,
         };
-        headers.insert(HOST, endpoint.host_for(headers.get(HOST)));
-        if self.upload.is_some() && !headers.contains_key(CONTENT_LENGTH) {
-            // Without it hyper takes the body of a GET for none.
-            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        let outbox = self.request.address(endpoint, body);
+        if let (Some(request), Some(upload)) = (outbox.as_mut(), &self.upload) {
+            announce(request, upload);
         }
-        let mut request = Request::new(body);
-        request.method_mut().clone_from(&self.head.method);
-        request.uri_mut().clone_from(&self.head.target);
-        *request.headers_mut() = headers;
-        if let Some(upload) = self.upload.as_ref().filter(|upload| upload.is_held_back()) {
-            let upload = Arc::clone(upload);
-            hyper::ext::on_informational(&mut request, move |informational| {
-                if informational.status() == StatusCode::CONTINUE {
-                    upload.proceed();
-                }
-            });
-        }
-        let progress = self.upload.as_ref().map(|upload| upload.progress());
         let dispatch = Dispatch {
-            request,
+            request: outbox,
             timeout: endpoint.settings().timeout,
-            progress,
+            progress: self.upload.as_ref().map(|upload| upload.progress()),
         };
-        let sent = send(self.worker.pools(), endpoint, dispatch);
-        let result = match patience {
-            None => sent.await,
-            Some(patience) => tokio::select! {
-                biased;
-                answer = sent => answer,
-                () = out_of_time(Instant::now(), patience, progress) => {
-                    endpoint
-                        .metrics()
-                        .error(Role::Serve, UpstreamError::Timeout);
-                    Err(Fault::Timeout.into())
-                }
-            },
-        };
-        result.map_err(|Failure { fault, .. }| fault)
+        send(self.worker.pools(), endpoint, dispatch).await
     }
 
-    fn pass_on(mut self, side: Side, answer: Answer) -> Response<AnswerBody> {
+    async fn ask_within(&mut self, side: Side, patience: Duration) -> Result<Answer, Fault> {
+        let upload = self.upload.clone();
+        let progress = upload.as_ref().map(|upload| upload.progress());
+        tokio::select! {
+            biased;
+            answer = self.ask(side) => return answer,
+            () = out_of_time(Instant::now(), patience, progress) => {}
+        }
+        let metrics = self.route.endpoint(side).metrics();
+        metrics.error(Role::Serve, UpstreamError::Timeout);
+        Err(Fault::Timeout)
+    }
+
+    fn pass_on(&mut self, side: Side, answer: Answer) -> Response<AnswerBody> {
         self.route
             .metrics
             .upstream(side, Role::Serve, answer.elapsed);
@@ -179,58 +174,71 @@ impl Exchange {
             upload.answered();
         }
         let (mut head, incoming) = answer.response.into_parts();
+        // The version is that of the other connection, and so is what hyper noted beside the fields.
+        head.version = Version::HTTP_11;
+        head.extensions.clear();
         let observed = self
             .sampled
             .take()
             .and_then(|sampled| sampled.answered(side, &head, &incoming, answer.elapsed));
-        hop::remove_hop_by_hop(&mut head.headers);
-        let status = head.status;
-        let open = Open {
-            meter: self.meter,
-            observed,
-        };
         let passing = Passing {
             incoming,
-            status,
-            route: self.route,
-            upload: self.upload,
-            open: Some(open),
+            status: head.status,
+            route: Arc::clone(&self.route),
+            upload: self.upload.take(),
+            open: self.meter.take().map(|meter| Open { meter, observed }),
         };
-        let mut response = Response::new(passing.into_body());
-        *response.status_mut() = status;
-        *response.headers_mut() = head.headers;
+        let mut response = Response::from_parts(head, passing.into_body());
         if let Some(shown) = &self.shown {
             shown.write(side, &mut response);
         }
         response
     }
 
-    fn fail(self, side: Side, fault: &Fault) -> Response<AnswerBody> {
+    fn fail(&mut self, side: Side, fault: &Fault) -> Response<AnswerBody> {
         failure::log(&self.route, side, fault);
         let problem = failure::problem(fault);
-        let mut response = AnswerBody::local(&problem, &self.head.method);
+        let mut response = AnswerBody::local(&problem, self.request.method());
         if let Some(shown) = &self.shown {
             shown.write(side, &mut response);
         }
+        let meter = self.meter.take();
         if let Fault::Client(error) = fault {
-            if is_bad_framing(error) {
-                self.worker
-                    .telemetry()
-                    .process()
-                    .rejected(Refusal::BrokenBody.label());
-                self.meter.answered_locally(problem.status);
+            if !is_bad_framing(error) {
+                // The client has left: request and copy count as aborted.
+                return response;
             }
-            // Else the client has left, and request and copy count as aborted.
-            return response;
+            let process = self.worker.telemetry().process();
+            process.rejected(Refusal::BrokenBody.label());
+        } else {
+            if let Some(sampled) = self.sampled.take() {
+                sampled.dropped(Dropped::ServedFailed);
+            }
+            if let Some(upload) = self.upload.take() {
+                self.worker.drain(upload);
+            }
         }
-        if let Some(sampled) = self.sampled {
-            sampled.dropped(Dropped::ServedFailed);
-        }
-        self.meter.answered_locally(problem.status);
-        if let Some(upload) = self.upload {
-            self.worker.drain(upload);
+        if let Some(meter) = meter {
+            meter.answered_locally(problem.status);
         }
         response
+    }
+}
+
+/// Says how a body will come, and listens for the side's leave to send it.
+fn announce(request: &mut Request<Outgoing>, upload: &Arc<Upload>) {
+    let headers = request.headers_mut();
+    if !headers.contains_key(CONTENT_LENGTH) {
+        // Without it hyper takes the body of a GET for none.
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    if upload.is_held_back() {
+        let upload = Arc::clone(upload);
+        hyper::ext::on_informational(request, move |informational| {
+            if informational.status() == StatusCode::CONTINUE {
+                upload.proceed();
+            }
+        });
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::message::capture::{Capture, Reservation, Spoiled};
 use crate::plan::RoutePlan;
-use crate::proxy::head::Head;
 use crate::proxy::upload::Upload;
 use crate::route::decide::Decision;
 use crate::shadow::offer::judged_fields;
@@ -11,9 +10,8 @@ use crate::side::Side;
 use crate::telemetry::Dropped;
 use crate::upstream::Arriving;
 use bytes::Bytes;
-use http::StatusCode;
-use http::response::Parts;
 use http::uri::PathAndQuery;
+use http::{StatusCode, request, response};
 use http_body::Body;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -34,7 +32,7 @@ impl Sampled {
     /// Copies a request. `None`, and counted, if the lab takes no more now, there is no memory for it, or its body is too long.
     pub(super) fn take(
         route: &Arc<RoutePlan>,
-        head: &Head,
+        head: &request::Parts,
         upload: Option<&Upload>,
         offers: &Offers,
         (key, decision, generation): Decided,
@@ -46,10 +44,7 @@ impl Sampled {
             return None;
         }
         let mut memory = Reservation::new(Arc::clone(offers.budget()));
-        let target = head
-            .target
-            .path_and_query()
-            .map_or("/", PathAndQuery::as_str);
+        let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let size = fields::size(&head.headers) + target.len() + key.as_ref().map_or(0, String::len);
         if !memory.grow(size) {
             ticket.dropped(Dropped::Bytes);
@@ -98,7 +93,7 @@ impl Sampled {
     pub(super) fn answered(
         mut self,
         side: Side,
-        head: &Parts,
+        head: &response::Parts,
         body: &Arriving,
         latency: Duration,
     ) -> Option<Observed> {

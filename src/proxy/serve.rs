@@ -1,15 +1,16 @@
 //! One request: admitted or refused, matched, keyed, decided once from one Plan, and sent on its way.
 
-use crate::message::forwarded::{self, Peer, Scheme};
+use crate::message::forwarded::{self, Address, Peer, Scheme, Stamp};
 use crate::message::hop;
 use crate::message::reply::Problem;
+use crate::message::survey::Survey;
 use crate::plan::{Plan, RoutePlan};
 use crate::proxy::answer::AnswerBody;
 use crate::proxy::failure::Refusal;
 use crate::proxy::forward::{Exchange, Shown};
-use crate::proxy::head::Head;
 use crate::proxy::meter::Meter;
 use crate::proxy::observe::Sampled;
+use crate::proxy::outbox::Outbox;
 use crate::proxy::upload::{Expects, Prefix, Upload};
 use crate::proxy::worker::Worker;
 use crate::route::bucket::{BUCKETS, Share};
@@ -17,12 +18,10 @@ use crate::route::decide::{self, Sampling};
 use crate::route::key::{self, Sources};
 use crate::route::table::{Captures, Target, is_ambiguous};
 use crate::upstream::is_bad_framing;
-use http::header::HOST;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
-use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -32,23 +31,27 @@ pub const MAX_TARGET: usize = 16 * 1024;
 /// Answers one request of a client's connection.
 pub(super) async fn serve(
     worker: Arc<Worker>,
-    peer: IpAddr,
+    address: Address,
     request: Request<Incoming>,
 ) -> Response<AnswerBody> {
     let started = Instant::now();
     let plan = worker.plan();
     let (mut head, mut body) = request.into_parts();
-    let expects = if hop::expects_continue(head.version, &head.headers) {
+    let survey = Survey::of(&head.headers);
+    let expects = if hop::expects_continue(head.version, &head.headers, survey) {
         Expects::Continue
     } else {
         Expects::Nothing
     };
-    if let Err(refusal) = admit(&mut head, &worker) {
-        let upload = upload(body, Prefix::default(), expects);
-        return refuse(&worker, refusal, &head.method, upload);
-    }
+    let host = match admit(&mut head, survey, &worker) {
+        Ok(host) => host,
+        Err(refusal) => {
+            let upload = upload(body, Prefix::default(), expects);
+            return refuse(&worker, refusal, &head.method, upload);
+        }
+    };
 
-    let (route, captures) = find(&plan, &head);
+    let (route, captures) = find(&plan, &head, host.as_ref());
     let meter = Meter::start(
         Arc::clone(&route),
         worker.telemetry(),
@@ -62,25 +65,34 @@ pub(super) async fn serve(
     }
 
     let peer = Peer {
-        address: peer,
+        address,
         trusted_proxies: &plan.settings.server.trusted_proxies,
         scheme: Scheme::Http,
     };
     let read = decide::is_read(&route.policy, &head.method);
-    let prefix = match key_prefix(&route, read, &mut body).await {
-        Ok(prefix) => prefix,
-        Err(error) if is_bad_framing(&error) => {
-            meter.answered_locally(StatusCode::BAD_REQUEST);
-            return refuse(&worker, Refusal::BrokenBody, &head.method, None);
+    let prefix = if wants_body(&route, read, &body) {
+        match Box::pin(Prefix::read(&mut body, key::BODY_LIMIT)).await {
+            Ok(prefix) => prefix,
+            Err(error) if is_bad_framing(&error) => {
+                meter.answered_locally(StatusCode::BAD_REQUEST);
+                return refuse(&worker, Refusal::BrokenBody, &head.method, None);
+            }
+            // The client has left: nobody reads this.
+            Err(_) => return AnswerBody::local(&Refusal::BrokenBody.problem(), &head.method),
         }
-        // The client has left: nobody reads this.
-        Err(_) => return AnswerBody::local(&Refusal::BrokenBody.problem(), &head.method),
+    } else {
+        Prefix::default()
     };
     let key = key_of(&route, &head, &captures, &prefix, &peer);
-    drop(captures);
     let decision = decide::decide(&route.policy, &plan.switches, read, key.as_deref());
-    let sampling = decide::sampling(&route.policy, &plan.switches, read, key.as_deref());
-    let sampled = is_sampled(sampling) && !is_copy(&head, &peer);
+    let sampled = decide::is_mirrored(&route.policy, &plan.switches, read)
+        && is_sampled(decide::sampling(
+            &route.policy,
+            &plan.switches,
+            read,
+            key.as_deref(),
+        ))
+        && !is_copy(&head, &peer);
 
     let upload = upload(body, prefix, expects);
     let shown = plan
@@ -88,7 +100,7 @@ pub(super) async fn serve(
         .server
         .debug_headers
         .then(|| Shown::new(&route, decision, plan.generation));
-    let head = prepare(head, &peer, &worker);
+    prepare(&mut head, survey, (&peer, host.as_ref()), &worker);
     let sampled = sampled
         .then(|| {
             Sampled::take(
@@ -100,14 +112,15 @@ pub(super) async fn serve(
             )
         })
         .flatten();
+    drop(peer);
     drop(plan);
-    let exchange = Exchange {
-        worker: Arc::clone(&worker),
+    let mut exchange = Exchange {
+        request: Outbox::new(head),
+        worker,
         route,
         decision,
-        head,
         upload,
-        meter,
+        meter: Some(meter),
         sampled,
         shown,
     };
@@ -115,7 +128,8 @@ pub(super) async fn serve(
         return exchange.run().await;
     }
     // A write whose body has arrived runs to its answer though its client leaves: it lives in a task of its own.
-    match worker.spawn(exchange.run()).await {
+    let worker = Arc::clone(&exchange.worker);
+    match worker.spawn(async move { exchange.run().await }).await {
         Ok(response) => response,
         Err(_) => AnswerBody::local(
             &Problem::new(
@@ -128,8 +142,12 @@ pub(super) async fn serve(
     }
 }
 
-/// Refuses what can't be forwarded, whatever the route.
-fn admit(head: &mut Parts, worker: &Worker) -> Result<(), Refusal> {
+/// Refuses what can't be forwarded, whatever the route. The request's Host.
+fn admit(
+    head: &mut Parts,
+    survey: Survey,
+    worker: &Worker,
+) -> Result<Option<HeaderValue>, Refusal> {
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::Method);
     }
@@ -143,14 +161,15 @@ fn admit(head: &mut Parts, worker: &Worker) -> Result<(), Refusal> {
     if target > MAX_TARGET {
         return Err(Refusal::UriTooLong);
     }
-    hop::settle_host(head.version, &head.uri, &mut head.headers).map_err(Refusal::Host)?;
-    if !hop::is_only_chunked(&head.headers) {
+    let host = hop::settle_host(head.version, &head.uri, &mut head.headers, survey)
+        .map_err(Refusal::Host)?;
+    if !hop::is_only_chunked(&head.headers, survey) {
         return Err(Refusal::TransferCoding);
     }
-    if forwarded::is_loop(&head.headers, worker.process()) {
+    if forwarded::is_loop(&head.headers, survey, worker.process()) {
         return Err(Refusal::Loop);
     }
-    Ok(())
+    Ok(host)
 }
 
 fn refuse(
@@ -166,10 +185,14 @@ fn refuse(
     AnswerBody::local(&refusal.problem(), method)
 }
 
-fn find<'a>(plan: &'a Plan, head: &'a Parts) -> (Arc<RoutePlan>, Captures<'a>) {
+fn find<'a>(
+    plan: &'a Plan,
+    head: &'a Parts,
+    host: Option<&'a HeaderValue>,
+) -> (Arc<RoutePlan>, Captures<'a>) {
     let target = Target {
         method: &head.method,
-        host: head.headers.get(HOST).and_then(|host| host.to_str().ok()),
+        host: host.and_then(|host| host.to_str().ok()),
         path: head.uri.path(),
     };
     match plan.table.lookup(target) {
@@ -178,23 +201,15 @@ fn find<'a>(plan: &'a Plan, head: &'a Parts) -> (Arc<RoutePlan>, Captures<'a>) {
     }
 }
 
-/// Reads the beginning of a body that the key is made of. A body that is announced as too long for that is left alone.
-async fn key_prefix(
-    route: &RoutePlan,
-    read: bool,
-    body: &mut Incoming,
-) -> Result<Prefix, hyper::Error> {
-    let wanted = read
-        && route
-            .policy
-            .key
-            .as_ref()
-            .is_some_and(|key| key.reads_body());
-    let too_long = body.size_hint().lower() > key::BODY_LIMIT as u64;
-    if wanted && !too_long && !body.is_end_stream() {
-        return Prefix::read(body, key::BODY_LIMIT).await;
-    }
-    Ok(Prefix::default())
+/// Whether the key is made of the body. One that is announced as too long for that is left alone.
+fn wants_body(route: &RoutePlan, read: bool, body: &Incoming) -> bool {
+    read && route
+        .policy
+        .key
+        .as_ref()
+        .is_some_and(|key| key.reads_body())
+        && body.size_hint().lower() <= key::BODY_LIMIT as u64
+        && !body.is_end_stream()
 }
 
 fn key_of(
@@ -234,22 +249,29 @@ fn upload(body: Incoming, prefix: Prefix, expects: Expects) -> Option<Arc<Upload
     (!empty).then(|| Upload::new(body, prefix, expects))
 }
 
-/// The request as both sides may see it, but for Host.
-fn prepare(mut head: Parts, peer: &Peer<'_>, worker: &Worker) -> Head {
-    let trailers = hop::accepts_trailers(&head.headers);
-    hop::remove_hop_by_hop(&mut head.headers);
-    forwarded::stamp(&mut head.headers, head.version, peer, worker.process());
+/// Makes the head what both sides may see, but for Host.
+fn prepare(
+    head: &mut Parts,
+    survey: Survey,
+    (peer, host): (&Peer<'_>, Option<&HeaderValue>),
+    worker: &Worker,
+) {
+    let trailers = hop::accepts_trailers(&head.headers, survey);
+    hop::remove_hop_by_hop(&mut head.headers, survey);
+    let stamp = Stamp {
+        peer,
+        host,
+        version: head.version,
+        process: worker.process(),
+    };
+    stamp.put(&mut head.headers, survey);
     if trailers {
         hop::ask_for_trailers(&mut head.headers);
     }
-    let target = head
-        .uri
-        .path_and_query()
-        .cloned()
-        .unwrap_or_else(|| PathAndQuery::from_static("/"));
-    Head {
-        method: head.method,
-        target: Uri::from(target),
-        headers: head.headers,
+    if head.uri.authority().is_some() {
+        let target = head.uri.path_and_query().cloned();
+        head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
     }
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
 }

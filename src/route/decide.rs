@@ -212,10 +212,16 @@ pub enum Sampling {
     Random(Share),
 }
 
+/// Whether any request like this one is mirrored, whatever its key.
+#[must_use]
+pub fn is_mirrored(policy: &Policy, switches: &Switches, read: bool) -> bool {
+    read && switches.shadow && policy.shadow != Share::NONE
+}
+
 /// The rule of shadowing for a request: reads only, and of those a share of the keys.
 #[must_use]
 pub fn sampling(policy: &Policy, switches: &Switches, read: bool, key: Option<&str>) -> Sampling {
-    if !read || !switches.shadow || policy.shadow == Share::NONE {
+    if !is_mirrored(policy, switches, read) {
         return Sampling::Sure {
             sampled: false,
             bucket: key.map(|key| shadow_bucket(&policy.salt, key)),

@@ -41,7 +41,7 @@ pub fn key(template: &Template, from: &Sources<'_>) -> Option<String> {
 
 fn value<'a>(source: &Source, from: &Sources<'a>) -> Option<Cow<'a, str>> {
     match source {
-        Source::Path(name) => text(Cow::Borrowed(from.captures.value(name)?)),
+        Source::Path(name) => text(from.captures.value(name)?),
         Source::Query(name) => query_value(from.query?, name),
         Source::Header(name) => header_value(from.headers, name),
         Source::Cookie(name) => cookie_value(from.headers, name),

@@ -52,38 +52,37 @@ pub struct Found<'t, 'a, P> {
     pub captures: Captures<'a>,
 }
 
-/// Values of a pattern's placeholders, decoded once.
-#[derive(Clone, Debug, Default)]
+/// Values of a pattern's placeholders in a path that it matches; none by default.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Captures<'a> {
-    values: Vec<(&'a str, Cow<'a, [u8]>)>,
+    found: Option<(&'a Pattern, &'a str)>,
 }
 
 impl<'a> Captures<'a> {
-    /// What the placeholders of a pattern stand for in a path that it matches.
-    fn read(pattern: &'a Pattern, path: &'a str) -> Self {
-        let mut values = Vec::new();
-        let mut rest = path.strip_prefix('/');
-        for segment in pattern.segments() {
-            let Some(here) = rest else { break };
-            let (text, next) = split_segment(here);
-            match segment {
-                Segment::Literal(_) => {}
-                Segment::One(name) => values.push((name.as_str(), decode_segment(text))),
-                // Decoding all at once is decoding each segment: a slash is never part of a code.
-                Segment::Rest(name) => values.push((name.as_str(), decode_segment(here))),
-            }
-            rest = next;
-        }
-        Self { values }
-    }
-
     /// The decoded bytes of a placeholder.
     #[must_use]
-    pub fn value(&self, name: &str) -> Option<&[u8]> {
-        self.values
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, value)| value.as_ref())
+    pub fn value(&self, name: &str) -> Option<Cow<'a, [u8]>> {
+        self.values()
+            .find(|(known, _)| *known == name)
+            .map(|(_, text)| decode_segment(text))
+    }
+
+    /// The placeholders, and what they stand for as it came. Decoding all of a rest at once is decoding each segment: a slash is never part of a code.
+    fn values(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let (segments, path) = self
+            .found
+            .map_or((&[][..], ""), |(pattern, path)| (pattern.segments(), path));
+        let mut rest = path.strip_prefix('/');
+        segments.iter().filter_map(move |segment| {
+            let here = rest?;
+            let (text, next) = split_segment(here);
+            rest = next;
+            match segment {
+                Segment::Literal(_) => None,
+                Segment::One(name) => Some((name.as_str(), text)),
+                Segment::Rest(name) => Some((name.as_str(), here)),
+            }
+        })
     }
 }
 
@@ -129,7 +128,9 @@ impl<P> Table<P> {
         Some(Found {
             policy: &self.policies[best],
             index: best,
-            captures: Captures::read(pattern, target.path),
+            captures: Captures {
+                found: Some((pattern, target.path)),
+            },
         })
     }
 
@@ -156,8 +157,9 @@ fn normal_host(host: &str) -> Cow<'_, str> {
 
 /// The first segment of a path without its leading slash, and what follows the next slash.
 fn split_segment(path: &str) -> (&str, Option<&str>) {
-    match path.split_once('/') {
-        Some((first, rest)) => (first, Some(rest)),
+    // Segments are short: a plain walk finds the slash sooner than a search that first prepares for long texts.
+    match path.bytes().position(|byte| byte == b'/') {
+        Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
         None => (path, None),
     }
 }
@@ -172,7 +174,8 @@ struct Trie {
 struct Node {
     /// The first place in the file among the routes at this node and below it.
     first: usize,
-    literals: HashMap<Box<[u8]>, usize>,
+    /// In order, so that one is found by halving.
+    literals: Vec<(Box<[u8]>, usize)>,
     one: Option<usize>,
     /// Routes whose last segment led here.
     end: Leaf,
@@ -217,11 +220,20 @@ impl Node {
     fn new(first: usize) -> Self {
         Self {
             first,
-            literals: HashMap::new(),
+            literals: Vec::new(),
             one: None,
             end: Leaf::default(),
             rest: Leaf::default(),
         }
+    }
+
+    fn place(&self, literal: &[u8]) -> Result<usize, usize> {
+        self.literals
+            .binary_search_by(|(known, _)| known.as_ref().cmp(literal))
+    }
+
+    fn literal(&self, literal: &[u8]) -> Option<usize> {
+        self.place(literal).ok().map(|place| self.literals[place].1)
     }
 }
 
@@ -242,10 +254,14 @@ impl Trie {
             at = match segment {
                 Segment::Rest(_) => return node.rest.insert(pattern, index),
                 Segment::One(_) => *node.one.get_or_insert(fresh),
-                Segment::Literal(bytes) => *node
-                    .literals
-                    .entry(bytes.as_slice().into())
-                    .or_insert(fresh),
+                Segment::Literal(bytes) => match node.place(bytes) {
+                    Ok(place) => node.literals[place].1,
+                    Err(place) => {
+                        node.literals
+                            .insert(place, (bytes.as_slice().into(), fresh));
+                        fresh
+                    }
+                },
             };
             if at == fresh {
                 self.nodes.push(Node::new(index));
@@ -275,7 +291,7 @@ impl Trie {
             node.rest.improve(Some(method), best);
             let (text, after) = split_segment(rest);
             let segment = decode_segment(text);
-            if let Some(&literal) = node.literals.get(segment.as_ref()) {
+            if let Some(literal) = node.literal(&segment) {
                 next = Some((literal, after));
             }
             if let Some(one) = node.one.filter(|_| !segment.is_empty()) {
@@ -303,10 +319,9 @@ impl Trie {
             let (literal, one) = match segment {
                 Segment::Rest(_) => (None, None),
                 Segment::One(_) => (None, node.one),
-                Segment::Literal(bytes) => (
-                    node.literals.get(bytes.as_slice()).copied(),
-                    node.one.filter(|_| !bytes.is_empty()),
-                ),
+                Segment::Literal(bytes) => {
+                    (node.literal(bytes), node.one.filter(|_| !bytes.is_empty()))
+                }
             };
             waiting.extend(literal.into_iter().chain(one).map(|at| (at, after)));
         }

@@ -11,8 +11,8 @@ use crate::telemetry::{Role, UpstreamError};
 use crate::upstream::{Arriving, Dispatch, Endpoint, Fault, Pools, send};
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, EXPECT, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE, RANGE, TE, TRAILER,
+    CONNECTION, EXPECT, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+    RANGE, TE, TRAILER,
 };
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
@@ -46,14 +46,15 @@ pub(super) async fn ask(
     let endpoint = route.endpoint(side);
     let deadline = Instant::now() + route.shadow.timeout;
     let whole = async {
+        let mut request = Some(shadow_request(&pair.request, pair.answer.status, endpoint));
         let dispatch = Dispatch {
-            request: shadow_request(&pair.request, pair.answer.status, endpoint),
+            request: &mut request,
             timeout: route.shadow.timeout,
             progress: None,
         };
         let answer = send(pools, endpoint, dispatch)
             .await
-            .map_err(|failure| blame(&failure.fault))?;
+            .map_err(|fault| blame(&fault))?;
         route.metrics.upstream(side, Role::Shadow, answer.elapsed);
         let (head, body) = answer.response.into_parts();
         if !pair.memory.grow(fields::size(&head.headers)) {
@@ -150,7 +151,7 @@ fn shadow_request(
         !(NOT_COPIED.contains(name) || whole_answer && VALIDATORS.contains(name))
     });
     headers.insert(X_CROSSFADE_SHADOW, HeaderValue::from_static("1"));
-    headers.insert(HOST, endpoint.host_for(headers.get(HOST)));
+    endpoint.set_host(&mut headers);
     if let Some(parent) = headers
         .get(TRACEPARENT)
         .and_then(|value| value.to_str().ok())

@@ -144,7 +144,7 @@ impl Template {
         &self,
         mut value: impl FnMut(&Source) -> Option<Cow<'a, str>>,
     ) -> Option<String> {
-        let mut text = String::new();
+        let mut text = String::with_capacity(USUAL_SIZE);
         for part in &self.parts {
             match part {
                 Part::Literal(literal) => text.push_str(literal),
@@ -154,6 +154,9 @@ impl Template {
         Some(text)
     }
 }
+
+/// Most rendered texts fit into this many bytes.
+const USUAL_SIZE: usize = 32;
 
 /// What stands between one pair of braces, which begins at `at`.
 fn parse_alternatives(inside: &str, mut at: usize) -> Result<Vec<Source>, TemplateError> {

@@ -5,7 +5,8 @@
 use crate::config::settings::{HostRule, Pool, Upstream};
 use crate::side::Side;
 use crate::telemetry::{Role, SideMetrics, Telemetry};
-use http::HeaderValue;
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -93,14 +94,14 @@ impl Endpoint {
         self.telemetry.side(self.side)
     }
 
-    /// The Host that the side sees, for a client's Host; an HTTP/1.0 client may have sent none.
-    #[must_use]
-    pub fn host_for(&self, client: Option<&HeaderValue>) -> HeaderValue {
-        match (&self.settings.host, client) {
-            (HostRule::Preserve, Some(host)) => host.clone(),
-            (HostRule::Preserve, None) | (HostRule::Upstream, _) => self.own_host.clone(),
-            (HostRule::Name(name), _) => name.clone(),
-        }
+    /// Puts in the Host that the side is to see, in place of the client's; an HTTP/1.0 client may have sent none.
+    pub fn set_host(&self, headers: &mut HeaderMap) {
+        let host = match &self.settings.host {
+            HostRule::Preserve if headers.contains_key(HOST) => return,
+            HostRule::Preserve | HostRule::Upstream => &self.own_host,
+            HostRule::Name(name) => name,
+        };
+        headers.insert(HOST, host.clone());
     }
 
     pub(super) fn limits(&self, role: Role) -> &Limits {

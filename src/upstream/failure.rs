@@ -1,8 +1,7 @@
 //! What can go wrong between us and a side, whose fault it is, and what it may be answered with.
 
-use crate::message::body::{BodyError, Outgoing};
+use crate::message::body::BodyError;
 use crate::telemetry::UpstreamError;
-use http::Request;
 use std::error::Error;
 use std::io;
 
@@ -88,32 +87,4 @@ fn causes(error: &hyper::Error) -> impl Iterator<Item = &(dyn Error + 'static)> 
         next = cause.source();
         Some(cause)
     })
-}
-
-/// A request that got no answer.
-#[derive(Debug)]
-pub struct Failure {
-    /// What went wrong.
-    pub fault: Fault,
-    /// The request, if no byte of it was sent.
-    pub unsent: Option<Box<Request<Outgoing>>>,
-}
-
-impl Failure {
-    /// It failed before anything was sent.
-    pub(super) fn unsent(fault: Fault, request: Request<Outgoing>) -> Self {
-        Self {
-            fault,
-            unsent: Some(Box::new(request)),
-        }
-    }
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        Self {
-            fault,
-            unsent: None,
-        }
-    }
 }

@@ -249,27 +249,25 @@ impl Pools {
 
     async fn wait(&self, endpoint: &Arc<Endpoint>, limits: &Limits) -> Result<Turn, Fault> {
         let _seat = Seat::take(self, endpoint, limits)?;
-        loop {
-            let (sender, mut receiver) = oneshot::channel();
-            self.open_shelf(endpoint, |shelf| shelf.waiting.push_back(sender));
-            // The seat is taken before this look, and a connection becomes idle under the same lock that this look takes:
-            // either it is seen here, or whoever gives it back sees the seat.
-            let _ = limits
-                .registered()
-                .iter()
-                .any(|pools| pools.close_idle(endpoint));
-            tokio::select! {
-                biased;
-                Ok(wire) = &mut receiver => return Ok(Turn::Use(wire)),
-                Ok(permit) = Arc::clone(&limits.permits).acquire_owned() => {
-                    receiver.close();
-                    return Ok(match receiver.try_recv() {
-                        Ok(wire) => Turn::Use(wire),
-                        Err(_) => Turn::Open(permit),
-                    });
-                }
-                else => return Err(Fault::Queue),
+        let (sender, mut receiver) = oneshot::channel();
+        self.open_shelf(endpoint, |shelf| shelf.waiting.push_back(sender));
+        // The seat is taken before this look, and a connection becomes idle under the same lock that this look takes:
+        // either it is seen here, or whoever gives it back sees the seat.
+        let _ = limits
+            .registered()
+            .iter()
+            .any(|pools| pools.close_idle(endpoint));
+        tokio::select! {
+            biased;
+            Ok(wire) = &mut receiver => Ok(Turn::Use(wire)),
+            Ok(permit) = Arc::clone(&limits.permits).acquire_owned() => {
+                receiver.close();
+                Ok(match receiver.try_recv() {
+                    Ok(wire) => Turn::Use(wire),
+                    Err(_) => Turn::Open(permit),
+                })
             }
+            else => Err(Fault::Queue),
         }
     }
 

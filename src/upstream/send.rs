@@ -4,12 +4,14 @@
 //! sent, or it is GET or HEAD without a body.
 
 use crate::message::body::{Outgoing, Progress};
-use crate::message::hop::is_only_chunked;
+use crate::message::hop::{is_only_chunked, remove_hop_by_hop};
+use crate::message::spare::Spare;
+use crate::message::survey::Survey;
 use crate::telemetry::Role;
 use crate::upstream::endpoint::Endpoint;
-use crate::upstream::failure::{Failure, Fault};
+use crate::upstream::failure::Fault;
 use crate::upstream::pool::Pools;
-use crate::upstream::wire::Wire;
+use crate::upstream::wire::{Asked, Wire};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -22,8 +24,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// What is sent, and how long its answer may take.
 #[derive(Debug)]
 pub struct Dispatch<'a> {
-    /// The request, in origin form, with the Host that the side is to see.
-    pub request: Request<Outgoing>,
+    /// The request, in origin form, with the Host that the side is to see. It is taken when it is sent.
+    pub request: &'a mut Option<Request<Outgoing>>,
     /// From the last byte of the request to the head of the answer.
     pub timeout: Duration,
     /// Tells about a streamed body.
@@ -33,7 +35,7 @@ pub struct Dispatch<'a> {
 /// The head of an answer, its body to come.
 #[derive(Debug)]
 pub struct Answer {
-    /// Status, header fields, and the body as it arrives.
+    /// Status, header fields without those that belong to the connection, and the body as it arrives.
     pub response: Response<Arriving>,
     /// Sent to head.
     pub elapsed: Duration,
@@ -102,118 +104,85 @@ impl Body for Arriving {
 pub async fn send(
     pools: &Arc<Pools>,
     endpoint: &Arc<Endpoint>,
-    dispatch: Dispatch<'_>,
-) -> Result<Answer, Failure> {
-    let result = attempt(pools, endpoint, dispatch).await;
-    if let Err(failure) = &result {
-        count(endpoint, pools.role(), &failure.fault);
+    mut dispatch: Dispatch<'_>,
+) -> Result<Answer, Fault> {
+    // What is rare is boxed: it would make the future of every request large.
+    let mut wire = match pools.take_idle(endpoint) {
+        Some(wire) => wire,
+        None => match Box::pin(pools.fresh(endpoint)).await {
+            Ok(wire) => wire,
+            Err(fault) => return Err(counted(endpoint, pools.role(), fault)),
+        },
+    };
+    let spare = dispatch.request.as_ref().filter(|_| wire.reused);
+    let spare = spare.filter(|request| is_harmless(request)).map(Spare::of);
+    let started = Instant::now();
+    let asked = match dispatch.progress {
+        None => {
+            wire.ask(dispatch.request, Some(started + dispatch.timeout))
+                .await
+        }
+        Some(_) => Box::pin(stream(&mut wire, started, &mut dispatch)).await,
+    };
+    match asked {
+        Asked::Answered(response) => finish(pools, endpoint, (response, wire, started)),
+        Asked::Failed(error) => {
+            let fault = Fault::from_hyper(error);
+            drop(wire);
+            match fault {
+                Fault::Reset(_) if dispatch.request.is_some() || spare.is_some() => {
+                    Box::pin(again(pools, endpoint, dispatch, spare)).await
+                }
+                fault => Err(counted(endpoint, pools.role(), fault)),
+            }
+        }
+        Asked::Late => Err(counted(endpoint, pools.role(), Fault::Timeout)),
     }
-    result
+}
+
+/// Sends a request again, on a new connection: it was not sent at all, or may be sent twice.
+async fn again(
+    pools: &Arc<Pools>,
+    endpoint: &Arc<Endpoint>,
+    mut dispatch: Dispatch<'_>,
+    spare: Option<Spare>,
+) -> Result<Answer, Fault> {
+    let failed = |fault| counted(endpoint, pools.role(), fault);
+    if let (None, Some(spare)) = (&dispatch.request, spare) {
+        *dispatch.request = Some(spare.request(Outgoing::Empty));
+    }
+    let mut wire = pools.fresh(endpoint).await.map_err(failed)?;
+    let started = Instant::now();
+    match stream(&mut wire, started, &mut dispatch).await {
+        Asked::Answered(response) => finish(pools, endpoint, (response, wire, started)),
+        Asked::Failed(error) => Err(failed(Fault::from_hyper(error))),
+        Asked::Late => Err(failed(Fault::Timeout)),
+    }
+}
+
+/// Asks, with a limit that follows a streamed body.
+async fn stream(wire: &mut Wire, started: Instant, dispatch: &mut Dispatch<'_>) -> Asked {
+    tokio::select! {
+        biased;
+        asked = wire.ask(dispatch.request, None) => asked,
+        () = out_of_time(started, dispatch.timeout, dispatch.progress) => Asked::Late,
+    }
+}
+
+/// Whether doing it twice changes nothing: GET or HEAD without a body.
+fn is_harmless(request: &Request<Outgoing>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && matches!(request.body(), Outgoing::Empty)
+}
+
+fn counted(endpoint: &Endpoint, role: Role, fault: Fault) -> Fault {
+    count(endpoint, role, &fault);
+    fault
 }
 
 fn count(endpoint: &Endpoint, role: Role, fault: &Fault) {
     if let Some(label) = fault.label() {
         endpoint.metrics().error(role, label);
-    }
-}
-
-async fn attempt(
-    pools: &Arc<Pools>,
-    endpoint: &Arc<Endpoint>,
-    dispatch: Dispatch<'_>,
-) -> Result<Answer, Failure> {
-    let Dispatch {
-        request,
-        timeout,
-        progress,
-    } = dispatch;
-    let limit = Limit { timeout, progress };
-    // What is rare is boxed: it would make the future of every request large.
-    let wire = match pools.take_idle(endpoint) {
-        Some(wire) => wire,
-        None => match Box::pin(pools.fresh(endpoint)).await {
-            Ok(wire) => wire,
-            Err(fault) => return Err(Failure::unsent(fault, request)),
-        },
-    };
-    let spare = if wire.reused { spare(&request) } else { None };
-    match exchange(wire, request, limit).await {
-        Ok(exchanged) => finish(pools, endpoint, exchanged),
-        Err(failure) => Box::pin(again(pools, endpoint, (failure, spare), limit)).await,
-    }
-}
-
-/// Sends a request again, on a new connection, if that is allowed.
-async fn again(
-    pools: &Arc<Pools>,
-    endpoint: &Arc<Endpoint>,
-    (failure, spare): (Failure, Option<Request<Outgoing>>),
-    limit: Limit<'_>,
-) -> Result<Answer, Failure> {
-    if !matches!(failure.fault, Fault::Reset(_)) {
-        return Err(failure);
-    }
-    let Some(request) = failure.unsent.map(|unsent| *unsent).or(spare) else {
-        return Err(failure.fault.into());
-    };
-    match pools.fresh(endpoint).await {
-        Ok(wire) => finish(pools, endpoint, exchange(wire, request, limit).await?),
-        Err(fault) => Err(Failure::unsent(fault, request)),
-    }
-}
-
-/// How long an answer may take.
-#[derive(Clone, Copy)]
-struct Limit<'a> {
-    timeout: Duration,
-    progress: Option<&'a Progress>,
-}
-
-/// What may be sent once more, since doing it twice changes nothing: GET or HEAD without a body.
-fn spare(request: &Request<Outgoing>) -> Option<Request<Outgoing>> {
-    let harmless = matches!(*request.method(), Method::GET | Method::HEAD)
-        && matches!(request.body(), Outgoing::Empty);
-    harmless.then(|| {
-        let mut spare = Request::new(Outgoing::Empty);
-        spare.method_mut().clone_from(request.method());
-        spare.uri_mut().clone_from(request.uri());
-        spare.headers_mut().clone_from(request.headers());
-        spare
-    })
-}
-
-/// The head of an answer, where its body comes from, and how long it took.
-type Exchanged = (Response<Incoming>, Box<Wire>, Duration);
-
-async fn exchange(
-    mut wire: Box<Wire>,
-    request: Request<Outgoing>,
-    limit: Limit<'_>,
-) -> Result<Exchanged, Failure> {
-    let started = Instant::now();
-    let answer = match limit.progress {
-        None => wire.ask(request, Some(started + limit.timeout)).await,
-        Some(_) => {
-            let streamed = async {
-                tokio::select! {
-                    biased;
-                    answer = wire.ask(request, None) => answer,
-                    () = out_of_time(started, limit.timeout, limit.progress) => None,
-                }
-            };
-            Box::pin(streamed).await
-        }
-    };
-    match answer {
-        Some(Ok(response)) => Ok((response, wire, started.elapsed())),
-        Some(Err(mut error)) => {
-            let unsent = error.take_message().map(Box::new);
-            Err(Failure {
-                fault: Fault::from_hyper(error.into_error()),
-                unsent,
-            })
-        }
-        None => Err(Fault::Timeout.into()),
     }
 }
 
@@ -236,14 +205,21 @@ pub async fn out_of_time(started: Instant, timeout: Duration, progress: Option<&
 fn finish(
     pools: &Arc<Pools>,
     endpoint: &Arc<Endpoint>,
-    (response, wire, elapsed): Exchanged,
-) -> Result<Answer, Failure> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Fault::Switched.into());
+    (mut response, wire, started): (Response<Incoming>, Box<Wire>, Instant),
+) -> Result<Answer, Fault> {
+    let elapsed = started.elapsed();
+    let survey = Survey::of(response.headers());
+    let fault = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        Some(Fault::Switched)
+    } else if !is_only_chunked(response.headers(), survey) {
+        Some(Fault::TransferCoding)
+    } else {
+        None
+    };
+    if let Some(fault) = fault {
+        return Err(counted(endpoint, pools.role(), fault));
     }
-    if !is_only_chunked(response.headers()) {
-        return Err(Fault::TransferCoding.into());
-    }
+    remove_hop_by_hop(response.headers_mut(), survey);
     let response = response.map(|incoming| Arriving {
         incoming,
         pools: Arc::clone(pools),

@@ -13,7 +13,6 @@ use crate::upstream::hush::Hush;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Frame, Incoming};
-use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
@@ -109,6 +108,15 @@ impl Drop for Task {
     }
 }
 
+/// What came of a request.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Answered(Response<Incoming>),
+    Failed(hyper::Error),
+    /// Its time was over.
+    Late,
+}
+
 impl Wire {
     /// Speaks HTTP/1.1 over a new connection.
     pub(super) async fn open(stream: TcpStream, held: Held) -> Result<Box<Self>, hyper::Error> {
@@ -128,23 +136,29 @@ impl Wire {
         }))
     }
 
-    /// Sends a request and waits for the head of its answer. `None` when that is not there by `due`.
+    /// Sends a request and waits for the head of its answer until `due`. What was not sent is put back.
     pub(super) async fn ask(
         &mut self,
-        request: Request<Outgoing>,
+        request: &mut Option<Request<Outgoing>>,
         due: Option<Instant>,
-    ) -> Option<Result<Response<Incoming>, TrySendError<Request<Outgoing>>>> {
-        if matches!(request.body(), Outgoing::Stream(_)) {
+    ) -> Asked {
+        let sent = request.take().expect("whoever asks has a request");
+        if matches!(sent.body(), Outgoing::Stream(_)) {
             self.lend();
         }
         // Sending wakes the connection, which is moved at once anyway.
         self.hush.hush();
-        let mut answer = pin!(self.sender.try_send_request(request));
-        poll_fn(|cx| {
-            if let Poll::Ready(answer) = self.follow(cx, |cx| answer.as_mut().poll(cx)) {
-                return Poll::Ready(Some(answer));
+        let mut answer = pin!(self.sender.try_send_request(sent));
+        poll_fn(|cx| match self.follow(cx, |cx| answer.as_mut().poll(cx)) {
+            Poll::Ready(Ok(response)) => Poll::Ready(Asked::Answered(response)),
+            Poll::Ready(Err(mut error)) => {
+                *request = error.take_message();
+                Poll::Ready(Asked::Failed(error.into_error()))
             }
-            due.map_or(Poll::Pending, |due| self.poll_alarm(due).map(|()| None))
+            Poll::Pending => match due {
+                Some(due) => self.poll_alarm(due).map(|()| Asked::Late),
+                None => Poll::Pending,
+            },
         })
         .await
     }

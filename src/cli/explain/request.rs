@@ -1,8 +1,9 @@
 //! The request that is asked about, as the proxy would see it: what `curl` would send for the same words.
 
 use crate::config::Settings;
-use crate::message::forwarded::{Peer, Scheme};
+use crate::message::forwarded::{Address, Peer, Scheme};
 use crate::message::hop::{is_target, settle_host};
+use crate::message::survey::Survey;
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
@@ -53,10 +54,12 @@ impl Asked {
     /// Whether the proxy would take its Host.
     pub(super) fn is_host_valid(&self) -> bool {
         let mut headers = self.headers.clone();
+        let survey = Survey::of(&headers);
         settle_host(
             Version::HTTP_11,
             &Uri::from(self.target.clone()),
             &mut headers,
+            survey,
         )
         .is_ok()
     }
@@ -64,7 +67,7 @@ impl Asked {
     /// The connection that it comes by.
     pub(super) fn peer<'a>(&self, settings: &'a Settings) -> Peer<'a> {
         Peer {
-            address: self.client,
+            address: Address::new(self.client),
             trusted_proxies: &settings.server.trusted_proxies,
             scheme: Scheme::Http,
         }

@@ -14,6 +14,18 @@ fn fields(lines: &[(&str, &str)]) -> HeaderMap {
     headers
 }
 
+fn waits(version: Version, lines: &[(&str, &str)]) -> bool {
+    let headers = fields(lines);
+    expects_continue(version, &headers, Survey::of(&headers))
+}
+
+fn settle(version: Version, target: &Uri, headers: &mut HeaderMap) -> Result<(), HostError> {
+    let survey = Survey::of(headers);
+    let host = settle_host(version, target, headers, survey)?;
+    assert_eq!(host.as_ref(), headers.get(HOST), "the Host that it returns");
+    Ok(())
+}
+
 #[test]
 fn only_chunked_is_a_transfer_coding_that_can_be_passed_on() {
     let check = |lines: &[&str], expected| {
@@ -21,7 +33,11 @@ fn only_chunked_is_a_transfer_coding_that_can_be_passed_on() {
             .iter()
             .map(|line| ("transfer-encoding", *line))
             .collect();
-        assert_eq!(is_only_chunked(&fields(&lines)), expected, "{lines:?}");
+        assert_eq!(
+            is_only_chunked(&fields(&lines), Survey::of(&fields(&lines))),
+            expected,
+            "{lines:?}"
+        );
     };
     check(&[], true);
     check(&["chunked"], true);
@@ -37,7 +53,8 @@ fn only_chunked_is_a_transfer_coding_that_can_be_passed_on() {
 fn hop_by_hop_fields_go_and_all_others_stay() {
     let check = |before: &[(&str, &str)], after: &[(&str, &str)]| {
         let mut headers = fields(before);
-        remove_hop_by_hop(&mut headers);
+        let survey = Survey::of(&headers);
+        remove_hop_by_hop(&mut headers, survey);
         assert_eq!(headers, fields(after), "{before:?}");
     };
     check(&[("accept", "*/*")], &[("accept", "*/*")]);
@@ -115,7 +132,8 @@ fn connection_cannot_name_what_frames_routes_or_protects() {
         "X-Crossfade-Shadow",
     ] {
         let mut headers = fields(&[("connection", name), (name, "1")]);
-        remove_hop_by_hop(&mut headers);
+        let survey = Survey::of(&headers);
+        remove_hop_by_hop(&mut headers, survey);
         assert_eq!(headers, fields(&[(name, "1")]), "{name}");
     }
 }
@@ -124,7 +142,11 @@ fn connection_cannot_name_what_frames_routes_or_protects() {
 fn trailers_are_accepted_only_by_their_name() {
     let check = |te: &[&str], accepted: bool| {
         let lines: Vec<_> = te.iter().map(|value| ("te", *value)).collect();
-        assert_eq!(accepts_trailers(&fields(&lines)), accepted, "{te:?}");
+        assert_eq!(
+            accepts_trailers(&fields(&lines), Survey::of(&fields(&lines))),
+            accepted,
+            "{te:?}"
+        );
     };
     check(&[], false);
     check(&["trailers"], true);
@@ -146,7 +168,7 @@ fn trailers_are_asked_for_with_one_te_and_one_connection() {
 fn an_expectation_is_100_continue_or_none() {
     let check = |version, value: &str, expected| {
         assert_eq!(
-            expects_continue(version, &fields(&[("expect", value)])),
+            waits(version, &[("expect", value)]),
             expected,
             "{version:?} {value}"
         );
@@ -155,7 +177,7 @@ fn an_expectation_is_100_continue_or_none() {
     check(Version::HTTP_11, "x, 100-continue", true);
     check(Version::HTTP_11, "200-ok", false);
     check(Version::HTTP_10, "100-continue", false);
-    assert!(!expects_continue(Version::HTTP_11, &fields(&[])));
+    assert!(!waits(Version::HTTP_11, &[]));
 }
 
 #[test]
@@ -166,7 +188,7 @@ fn host_is_settled_or_refused() {
                  expected: Result<Option<&str>, HostError>| {
         let lines: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
         let mut headers = fields(&lines);
-        let result = settle_host(version, &target.parse().unwrap(), &mut headers);
+        let result = settle(version, &target.parse().unwrap(), &mut headers);
         let found = result.map(|()| headers.get(HOST).map(|host| host.to_str().unwrap()));
         assert_eq!(found, expected, "{version:?} {target} {hosts:?}");
     };
@@ -243,7 +265,8 @@ proptest! {
             let listed = options.join(",");
             named.iter().any(|other| other == name) || listed.split(',').any(|other| other.trim().eq_ignore_ascii_case(name))
         };
-        remove_hop_by_hop(&mut headers);
+        let survey = Survey::of(&headers);
+        remove_hop_by_hop(&mut headers, survey);
         for name in ["connection", "te", "upgrade", "transfer-encoding", "keep-alive", "proxy-connection"] {
             prop_assert!(!headers.contains_key(name), "{} survived", name);
         }
@@ -263,16 +286,18 @@ proptest! {
                 headers.append(name, value);
             }
         }
-        let _: bool = accepts_trailers(&headers);
-        let _: bool = expects_continue(Version::HTTP_11, &headers);
+        let survey = Survey::of(&headers);
+        let _: bool = accepts_trailers(&headers, survey);
+        let _: bool = expects_continue(Version::HTTP_11, &headers, survey);
         let single = headers.clone();
-        let settled = settle_host(Version::HTTP_11, &Uri::from_static("/"), &mut headers);
+        let settled = settle(Version::HTTP_11, &Uri::from_static("/"), &mut headers);
         prop_assert_eq!(&headers, &single);
         if settled.is_ok() {
             let host = headers[HOST].to_str().unwrap();
             prop_assert!(host.parse::<http::uri::Authority>().is_ok(), "{:?}", host);
         }
-        remove_hop_by_hop(&mut headers);
+        let survey = Survey::of(&headers);
+        remove_hop_by_hop(&mut headers, survey);
         prop_assert!(!headers.contains_key(CONNECTION) && !headers.contains_key(TE));
     }
 }

@@ -33,11 +33,10 @@ fn found(table: &Table<String>, request: &str) -> String {
         return "-".to_owned();
     };
     assert_eq!(found.policy, &table.policies()[found.index]);
-    let captures = found
-        .captures
-        .values
-        .iter()
-        .map(|(name, value)| format!(" {name}={}", value.escape_ascii()));
+    let captures = found.captures.values().map(|(name, _)| {
+        let value = found.captures.value(name).unwrap();
+        format!(" {name}={}", value.escape_ascii())
+    });
     format!("{}{}", found.index, captures.collect::<String>())
 }
 

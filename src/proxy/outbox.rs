@@ -1,0 +1,52 @@
+//! A request on its way out: what is sent to the side that is asked first, and again to the other one.
+
+use crate::message::body::Outgoing;
+use crate::message::spare::Spare;
+use crate::upstream::Endpoint;
+use http::request::Parts;
+use http::{Method, Request};
+
+/// A prepared request, until nobody has to be asked any more.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    method: Method,
+    request: Option<Request<Outgoing>>,
+    spare: Option<Spare>,
+}
+
+impl Outbox {
+    /// A head as both sides may see it, but for Host, which is the client's.
+    pub(super) fn new(head: Parts) -> Self {
+        Self {
+            method: head.method.clone(),
+            request: Some(Request::from_parts(head, Outgoing::Empty)),
+            spare: None,
+        }
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Makes it possible to ask twice. Call it before the first time.
+    pub(super) fn keep_spare(&mut self) {
+        self.spare = self.request.as_ref().map(Spare::of);
+    }
+
+    /// The request for an endpoint, with this body. It is there the first time, and again if a spare was kept.
+    pub(super) fn address(
+        &mut self,
+        endpoint: &Endpoint,
+        body: Outgoing,
+    ) -> &mut Option<Request<Outgoing>> {
+        if self.request.is_none() {
+            let spare = self.spare.take();
+            self.request = spare.map(|spare| spare.request(Outgoing::Empty));
+        }
+        if let Some(request) = &mut self.request {
+            *request.body_mut() = body;
+            endpoint.set_host(request.headers_mut());
+        }
+        &mut self.request
+    }
+}
