@@ -50,12 +50,12 @@ class Loader:
             f"errors of the clients: {errors}" if errors else None,
         )
 
-    def at_rate(self, url: str, path: str, seconds: float, rate: float) -> Outcome:
-        """A fixed number of requests a second, shared evenly by the connections."""
+    def at_rate(self, url: str, path: str, seconds: float, rate: float, rest: str = "") -> Outcome:
+        """A fixed number of requests a second, shared evenly by the connections; a key stands between `path` and `rest`."""
         for_each = max(1, round(rate * seconds / self._connections))
         log, paths = self._folder / "h2load.log", self._folder / "h2load.urls"
         log.unlink(missing_ok=True)
-        paths.write_text("".join(f"{url}{path}k{key}\n" for key in range(1, KEYS + 1)))
+        paths.write_text("".join(f"{url}{path}k{key}{rest}\n" for key in range(1, KEYS + 1)))
         argv = [
             self._tools.paths["h2load"], "--h1", "--threads=1", f"--clients={self._connections}", f"--requests={for_each * self._connections}",
             f"--rps={rate / self._connections:.4f}", f"--rate={_START_TOGETHER}", f"--rate-period={_START_EVERY_MS}ms",

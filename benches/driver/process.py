@@ -82,13 +82,16 @@ class Process:
 
     def peak_kib(self) -> int:
         """The largest resident set, of every process in the tree, added up."""
+        return self._memory("VmHWM:")
+
+    def rss_kib(self) -> int:
+        """The resident set now, likewise."""
+        return self._memory("VmRSS:")
+
+    def _memory(self, name: str) -> int:
         self.check()
-        peak = 0
-        for pid in _tree(self._child.pid):
-            for line in _read(f"/proc/{pid}/status").splitlines():
-                if line.startswith("VmHWM:"):
-                    peak += int(line.split()[1])
-        return peak
+        lines = [line for pid in _tree(self._child.pid) for line in _read(f"/proc/{pid}/status").splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith(name))
 
     def kill(self):
         """Ends it at once, for one that would take its time."""

@@ -18,11 +18,12 @@ class Proxy:
     """A proxy that runs."""
 
     def __init__(self, name: str, process: Process, url: str, admin: str):
-        self.name, self.process, self.url, self._admin = name, process, url, admin
+        self.name, self.process, self.url, self.admin = name, process, url, admin
+        self.port = int(url.rpartition(":")[2])
 
     def metrics(self) -> "Metrics":
         """What crossfade counts."""
-        return Metrics(fetch(f"{self._admin}/metrics"))
+        return Metrics(fetch(f"{self.admin}/metrics"))
 
 
 class Metrics:

@@ -1,0 +1,1 @@
+"""Measures what grows: connections, routes, idle clients, reloads."""
