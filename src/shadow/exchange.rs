@@ -5,6 +5,7 @@ use crate::message::body::Outgoing;
 use crate::message::capture::{Capture, Reservation, Spoiled};
 use crate::message::forwarded::{X_CROSSFADE_SHADOW, child_traceparent};
 use crate::plan::RoutePlan;
+use crate::shadow::alarm::Alarm;
 use crate::shadow::fields;
 use crate::shadow::offer::{AnswerCopy, Pair, RequestCopy};
 use crate::telemetry::{Role, UpstreamError};
@@ -19,7 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use std::sync::Arc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// What the served side got from this hop alone, or what goes with a body that comes bit by bit: the body of a copy is all there.
 const NOT_COPIED: [HeaderName; 5] = [CONNECTION, TE, EXPECT, TRAILER, X_CROSSFADE_SHADOW];
@@ -41,6 +42,7 @@ pub(super) async fn ask(
     pools: &Arc<Pools>,
     route: &RoutePlan,
     pair: &mut Pair,
+    alarm: &mut Alarm,
 ) -> Result<AnswerCopy<HeaderMap>, Incomparable> {
     let side = pair.served.other();
     let endpoint = route.endpoint(side);
@@ -68,9 +70,10 @@ pub(super) async fn ask(
             latency: answer.elapsed,
         })
     };
-    timeout_at(deadline, whole)
+    alarm
+        .before(deadline, whole)
         .await
-        .unwrap_or_else(|_| Err(too_late(endpoint)))
+        .unwrap_or_else(|| Err(too_late(endpoint)))
 }
 
 /// Reads a whole body, and no further than it may go.

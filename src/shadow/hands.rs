@@ -3,6 +3,7 @@
 //! A hand is a task that rests between two pairs and is used again, the latest first: to start a task for each pair costs more than to wake one
 //! whose memory is warm.
 
+use crate::shadow::alarm::Alarm;
 use crate::shadow::judge::Lab;
 use crate::shadow::offer::Offer;
 use crate::upstream::endpoint::SHADOWS_IN_FLIGHT;
@@ -96,12 +97,13 @@ impl Line {
     /// The life of a hand.
     async fn work(self: Arc<Self>, lab: Arc<Lab>, first: Offer) {
         let hand = Arc::new(Hand::default());
+        let mut alarm = Alarm::default();
         let mut offer = first;
         loop {
             let busy = Busy(&self);
-            lab.judge(offer).await;
+            lab.judge(offer, &mut alarm).await;
             while let Some(next) = self.another() {
-                lab.judge(next).await;
+                lab.judge(next, &mut alarm).await;
             }
             drop(busy);
             self.state().resting.push(Arc::clone(&hand));

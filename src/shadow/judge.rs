@@ -2,6 +2,7 @@
 
 use crate::compare::{self, Answer, Comparison, Rules, Verdict};
 use crate::message::capture::{Budget, Reservation};
+use crate::shadow::alarm::Alarm;
 use crate::shadow::exchange::ask;
 use crate::shadow::offer::{AnswerCopy, Offer, Pair, is_judged, judged_fields};
 use crate::shadow::record;
@@ -64,9 +65,9 @@ impl Lab {
     }
 
     /// Asks the other side, and judges.
-    pub(super) async fn judge(self: &Arc<Self>, (ticket, mut pair): Offer) {
+    pub(super) async fn judge(self: &Arc<Self>, (ticket, mut pair): Offer, alarm: &mut Alarm) {
         let asked = ticket.asked(pair.served.other());
-        let mut other = match ask(&self.pools, asked.route(), &mut pair).await {
+        let mut other = match ask(&self.pools, asked.route(), &mut pair, alarm).await {
             Ok(other) => other,
             Err(reason) => {
                 drop(pair);

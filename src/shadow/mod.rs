@@ -3,6 +3,7 @@
 //! Nothing here can make a request wait: offering never blocks, and all memory comes from a budget of the lab's own.
 //! Every sampled request is counted exactly once more: as dropped with a reason, or as asked and then judged.
 
+mod alarm;
 pub mod exchange;
 pub mod fields;
 mod hands;
