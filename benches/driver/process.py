@@ -19,14 +19,17 @@ class Failure(Exception):
 
 
 class Process:
-    """A process of ours with its children. What it says goes to a file."""
+    """A process of ours with its children. What it says goes to a file. One that gives way runs when nobody else wants its core."""
 
-    def __init__(self, name: str, argv: list[str], core: int, log: Path, env: dict[str, str]):
+    def __init__(self, name: str, argv: list[str], core: int, log: Path, env: dict[str, str], gives_way: bool = False):
         self.name, self.log = name, log
         driver = os.getpid()
 
         def prepare():
             os.sched_setaffinity(0, {core})
+            if gives_way:
+                os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+                _lower_session()
             # Should this driver be killed, nothing stays behind.
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != driver:
@@ -55,6 +58,10 @@ class Process:
         if self._child.poll() is not None:
             raise Failure(f"{self.name} has ended with status {self._child.returncode}:\n{self.tail()}")
 
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._child.poll() is None
+
     def wait(self, seconds: float):
         """Waits for a process that ends by itself, as load generators do."""
         try:
@@ -79,6 +86,11 @@ class Process:
                 # proc(5): utime, stime, and for the root the children that it waited for.
                 ticks += sum(int(field) for field in fields[11:15 if pid == root else 13])
         return ticks / _TICKS
+
+    def members(self) -> list[int]:
+        """The ids of all processes in the tree."""
+        self.check()
+        return _tree(self._child.pid)
 
     def peak_kib(self) -> int:
         """The largest resident set, of every process in the tree, added up."""
@@ -118,6 +130,21 @@ class Process:
         for pid in _alive(family):
             os.kill(pid, signal.SIGKILL)
         _running.remove(self)
+
+
+def _lower_session():
+    """Where the kernel shares a core between sessions first (autogroup), the session must give way too."""
+    try:
+        Path("/proc/self/autogroup").write_text("19")
+    except OSError:
+        # There are no such groups: the scheduler's class says it all.
+        return
+
+
+def resident_kib(pids: list[int]) -> int:
+    """Memory of these processes now, added up. Cheap enough to look often."""
+    pages = [_read(f"/proc/{pid}/statm").split() for pid in pids]
+    return sum(int(fields[1]) for fields in pages if fields) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def _tree(root: int) -> list[int]:

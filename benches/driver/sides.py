@@ -92,9 +92,9 @@ def wait_for(process: Process, url: str):
             time.sleep(0.05)
 
 
-def fetch(url: str) -> str:
+def fetch(url: str, seconds: float = 5) -> str:
     """The body of a page, on a connection of its own."""
     # Not through a proxy that the environment names.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=5) as answer:
+    with opener.open(url, timeout=seconds) as answer:
         return answer.read().decode()

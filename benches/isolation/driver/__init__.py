@@ -1,0 +1,1 @@
+"""Measures what a shadow's faults cost the client."""
