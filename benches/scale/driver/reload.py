@@ -54,6 +54,13 @@ class Bench:
 
     def sample(self, name: str) -> Sample:
         """Measures once: latency without reloads, then with them."""
+        try:
+            return self._sample(name)
+        except Failure as failure:
+            # The rest of the run is none the worse for it.
+            return Sample(0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, str(failure).partition("\n")[0])
+
+    def _sample(self, name: str) -> Sample:
         folder = self._folder / name
         file = folder / template(PEERS, name, "scale").name
         loader = Loader(self._tools, self._load_core, folder / "load")
