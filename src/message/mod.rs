@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod capture;
+pub mod fields;
 pub mod forwarded;
 pub mod hop;
 pub mod reply;

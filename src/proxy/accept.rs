@@ -4,11 +4,12 @@
 
 use crate::message::forwarded::Address;
 use crate::proxy::serve::serve;
+use crate::proxy::timer::ConnectionTimer;
 use crate::proxy::worker::{Worker, WorkerParts};
 use crate::telemetry::{Held, Rejected, Telemetry};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -207,7 +208,7 @@ async fn converse(
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(ConnectionTimer::default())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);

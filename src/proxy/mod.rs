@@ -10,6 +10,7 @@ mod meter;
 mod observe;
 mod outbox;
 mod serve;
+mod timer;
 mod upload;
 mod worker;
 

@@ -1,11 +1,12 @@
 //! What the request path does for a shadow: it keeps copies within bounds, and offers them when the served answer has ended.
 
 use crate::message::capture::{Capture, Reservation, Spoiled};
+use crate::message::fields::{self, Fields};
 use crate::plan::RoutePlan;
 use crate::proxy::upload::Upload;
 use crate::route::decide::Decision;
 use crate::shadow::offer::judged_fields;
-use crate::shadow::{AnswerCopy, Fields, Offers, Pair, RequestCopy, Ticket, fields};
+use crate::shadow::{AnswerCopy, Offers, Pair, RequestCopy, Ticket};
 use crate::side::Side;
 use crate::telemetry::Dropped;
 use crate::upstream::Arriving;

@@ -3,12 +3,12 @@
 use crate::compare::Incomparable;
 use crate::message::body::Outgoing;
 use crate::message::capture::{Capture, Reservation, Spoiled};
+use crate::message::fields;
 use crate::message::forwarded::{X_CROSSFADE_SHADOW, child_traceparent};
 use crate::plan::RoutePlan;
-use crate::shadow::alarm::Alarm;
-use crate::shadow::fields;
 use crate::shadow::offer::{AnswerCopy, Pair, RequestCopy};
 use crate::telemetry::{Role, UpstreamError};
+use crate::upstream::alarm::Alarm;
 use crate::upstream::{Arriving, Dispatch, Endpoint, Fault, Pools, send};
 use bytes::Bytes;
 use http::header::{

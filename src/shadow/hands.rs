@@ -3,9 +3,9 @@
 //! A hand is a task that rests between two pairs and is used again, the latest first: to start a task for each pair costs more than to wake one
 //! whose memory is warm.
 
-use crate::shadow::alarm::Alarm;
 use crate::shadow::judge::Lab;
 use crate::shadow::offer::Offer;
+use crate::upstream::alarm::Alarm;
 use crate::upstream::endpoint::SHADOWS_IN_FLIGHT;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,6 @@
 
 use crate::compare::{self, Answer, Comparison, Rules, Verdict};
 use crate::message::capture::{Budget, Reservation};
-use crate::shadow::alarm::Alarm;
 use crate::shadow::exchange::ask;
 use crate::shadow::offer::{AnswerCopy, Offer, Pair, is_judged, judged_fields};
 use crate::shadow::record;
@@ -11,6 +10,7 @@ use crate::side::Side;
 use crate::store::{Mismatches, Redactor};
 use crate::telemetry::Role;
 use crate::upstream::Pools;
+use crate::upstream::alarm::Alarm;
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method};

@@ -3,9 +3,7 @@
 //! Nothing here can make a request wait: offering never blocks, and all memory comes from a budget of the lab's own.
 //! Every sampled request is counted exactly once more: as dropped with a reason, or as asked and then judged.
 
-mod alarm;
 pub mod exchange;
-pub mod fields;
 mod hands;
 mod judge;
 pub mod offer;
@@ -13,7 +11,6 @@ mod record;
 pub mod run;
 pub mod ticket;
 
-pub use fields::Fields;
 pub use judge::Lab;
 pub use offer::{AnswerCopy, Offers, Pair, RequestCopy};
 pub use ticket::Ticket;

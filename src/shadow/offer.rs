@@ -2,7 +2,7 @@
 
 use crate::compare::Rules;
 use crate::message::capture::{Budget, Reservation};
-use crate::shadow::fields::Fields;
+use crate::message::fields::Fields;
 use crate::shadow::ticket::Ticket;
 use crate::side::Side;
 use crate::telemetry::Dropped;

@@ -2,6 +2,7 @@
 //!
 //! A worker never shares a connection with another one. What all share are the atomics and semaphores of an [`Endpoint`].
 
+pub mod alarm;
 pub mod connect;
 pub mod endpoint;
 pub mod failure;

@@ -9,6 +9,7 @@
 
 use crate::message::body::Outgoing;
 use crate::telemetry;
+use crate::upstream::alarm::Alarm;
 use crate::upstream::hush::Hush;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,11 +19,11 @@ use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 /// The longest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -40,7 +41,7 @@ pub(super) struct Wire {
     hush: Arc<Hush>,
     /// Wakes through `hush`.
     waker: Waker,
-    alarm: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
     /// When it was opened.
     pub(super) born: Instant,
     /// Whether it has served before.
@@ -130,7 +131,7 @@ impl Wire {
             mover: Mover::Holder(Box::new((connection, held))),
             waker: Waker::from(Arc::clone(&hush)),
             hush,
-            alarm: None,
+            alarm: Alarm::default(),
             born: Instant::now(),
             reused: false,
         }))
@@ -156,7 +157,10 @@ impl Wire {
                 Poll::Ready(Asked::Failed(error.into_error()))
             }
             Poll::Pending => match due {
-                Some(due) => self.poll_alarm(due).map(|()| Asked::Late),
+                Some(due) => {
+                    let mut quiet = Context::from_waker(&self.waker);
+                    self.alarm.poll_due(&mut quiet, due).map(|()| Asked::Late)
+                }
                 None => Poll::Pending,
             },
         })
@@ -234,23 +238,6 @@ impl Wire {
     fn recall(&mut self) {
         if let Mover::Task(task) = &self.mover {
             self.mover = task.stop().map_or(Mover::Nobody, Mover::Holder);
-        }
-    }
-
-    /// Ready when `due` is over. One timer serves all requests of the connection: it stays where it is when a later one comes, since moving it
-    /// each time costs more than to be woken early now and then.
-    fn poll_alarm(&mut self, due: Instant) -> Poll<()> {
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        if alarm.deadline() > due {
-            alarm.as_mut().reset(due);
-        }
-        let mut quiet = Context::from_waker(&self.waker);
-        loop {
-            ready!(alarm.as_mut().poll(&mut quiet));
-            if Instant::now() >= due {
-                return Poll::Ready(());
-            }
-            alarm.as_mut().reset(due);
         }
     }
 }

@@ -1,31 +1,20 @@
-//! One timer for all the pairs of a hand.
+//! One timer for all the limits that follow each other on a connection, or in a task.
+//!
+//! Nearly every limit is lifted long before it is reached. Setting a timer for each costs more than to be woken early now and then: the timer stays
+//! where it is when a later limit takes the place of one that was lifted, and is set anew when it goes off.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A timer that is set once and then left where it is when a later time is asked for: moving it for each pair costs more than being woken early now
-/// and then.
+/// A timer; none as long as nobody has waited.
 #[derive(Debug, Default)]
-pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
-    /// What `work` gives, if it does so before `due`. An alarm is always used by one task.
-    pub(super) async fn before<T>(
-        &mut self,
-        due: Instant,
-        work: impl Future<Output = T>,
-    ) -> Option<T> {
-        let mut work = pin!(work);
-        poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending => self.poll(due, cx).map(|()| None),
-        })
-        .await
-    }
-
-    fn poll(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when `due` is over. The task is woken then, and maybe earlier.
+    pub fn poll_due(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(due)));
         if sleep.deadline() > due {
             sleep.as_mut().reset(due);
@@ -37,6 +26,16 @@ impl Alarm {
             }
             sleep.as_mut().reset(due);
         }
+    }
+
+    /// What `work` gives, if it does so before `due`.
+    pub async fn before<T>(&mut self, due: Instant, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => self.poll_due(cx, due).map(|()| None),
+        })
+        .await
     }
 }
 
