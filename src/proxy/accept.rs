@@ -10,12 +10,13 @@ use crate::telemetry::{Held, Rejected, Telemetry};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -203,24 +204,33 @@ async fn converse(
 ) {
     let telemetry = Arc::clone(worker.telemetry());
     let address = Address::new(peer);
-    let service = service_fn(move |request| {
-        let answer = serve(Arc::clone(&worker), address.clone(), request);
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(ConnectionTimer::default())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_header_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let result = tokio::select! {
-        biased;
-        result = connection.as_mut() => result,
-        () = stopping(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let service = service_fn(move |request| serve(Arc::clone(&worker), address.clone(), request));
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(ConnectionTimer::default())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_header_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let news = stop.clone();
+    let mut told = Some(pin!(stopping(&mut stop)));
+    let mut waits = false;
+    let result = poll_fn(|cx| {
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+            return Poll::Ready(result);
         }
-    };
+        // Once it waits, it need not be asked each time that the connection moves: a look whether there is news is enough.
+        let ask = !waits || news.has_changed().unwrap_or(true);
+        waits = true;
+        if ask && let Some(stopping) = &mut told {
+            ready!(stopping.as_mut().poll(cx));
+            told = None;
+            connection.as_mut().graceful_shutdown();
+            return connection.as_mut().poll(cx);
+        }
+        Poll::Pending
+    })
+    .await;
     if let Err(error) = result {
         count(&error, &telemetry);
     }

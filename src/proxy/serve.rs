@@ -22,6 +22,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
+use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -33,7 +34,7 @@ pub(super) async fn serve(
     worker: Arc<Worker>,
     address: Address,
     request: Request<Incoming>,
-) -> Response<AnswerBody> {
+) -> Result<Response<AnswerBody>, Infallible> {
     let started = Instant::now();
     let plan = worker.plan();
     let (mut head, mut body) = request.into_parts();
@@ -47,7 +48,7 @@ pub(super) async fn serve(
         Ok(host) => host,
         Err(refusal) => {
             let upload = upload(body, Prefix::default(), expects);
-            return refuse(&worker, refusal, &head.method, upload);
+            return Ok(refuse(&worker, refusal, &head.method, upload));
         }
     };
 
@@ -61,7 +62,7 @@ pub(super) async fn serve(
     if route.policy.key.is_some() && is_ambiguous(head.uri.path()) {
         meter.complete(StatusCode::BAD_REQUEST);
         let upload = upload(body, Prefix::default(), expects);
-        return refuse(&worker, Refusal::EncodedPath, &head.method, upload);
+        return Ok(refuse(&worker, Refusal::EncodedPath, &head.method, upload));
     }
 
     let peer = Peer {
@@ -75,10 +76,13 @@ pub(super) async fn serve(
             Ok(prefix) => prefix,
             Err(error) if is_bad_framing(&error) => {
                 meter.answered_locally(StatusCode::BAD_REQUEST);
-                return refuse(&worker, Refusal::BrokenBody, &head.method, None);
+                return Ok(refuse(&worker, Refusal::BrokenBody, &head.method, None));
             }
             // The client has left: nobody reads this.
-            Err(_) => return AnswerBody::local(&Refusal::BrokenBody.problem(), &head.method),
+            Err(_) => {
+                let problem = Refusal::BrokenBody.problem();
+                return Ok(AnswerBody::local(&problem, &head.method));
+            }
         }
     } else {
         Prefix::default()
@@ -125,21 +129,19 @@ pub(super) async fn serve(
         shown,
     };
     if read {
-        return exchange.run().await;
+        return Ok(exchange.run().await);
     }
     // A write whose body has arrived runs to its answer though its client leaves: it lives in a task of its own.
     let worker = Arc::clone(&exchange.worker);
-    match worker.spawn(async move { exchange.run().await }).await {
-        Ok(response) => response,
-        Err(_) => AnswerBody::local(
-            &Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "The proxy failed.",
-            ),
-            &Method::POST,
-        ),
-    }
+    let task = worker.spawn(async move { exchange.run().await });
+    Ok(task.await.unwrap_or_else(|_| {
+        let problem = Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "The proxy failed.",
+        );
+        AnswerBody::local(&problem, &Method::POST)
+    }))
 }
 
 /// Refuses what can't be forwarded, whatever the route. The request's Host.
