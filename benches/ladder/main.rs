@@ -107,9 +107,9 @@ async fn accept(rung: Rung, settings: Settings) -> std::io::Result<()> {
 
 async fn converse(rung: Rung, proxy: Arc<Proxy>, stream: TcpStream, peer: IpAddr) {
     let _counted = (rung >= Rung::Metrics).then(|| proxy.telemetry().process().connections.hold());
-    let address = Address::new(peer);
+    let address = Arc::new(Address::new(peer));
     let service = service_fn(move |request| {
-        let answer = Arc::clone(&proxy).serve(address.clone(), request);
+        let answer = Arc::clone(&proxy).serve(Arc::clone(&address), request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut server = http1::Builder::new();

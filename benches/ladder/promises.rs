@@ -48,7 +48,7 @@ impl Promises {
         &self.first.unmatched
     }
 
-    fn peer(&self, address: Address) -> Peer<'_> {
+    fn peer(&self, address: Arc<Address>) -> Peer<'_> {
         Peer {
             address,
             trusted_proxies: &self.first.settings.server.trusted_proxies,
@@ -77,13 +77,13 @@ impl Promises {
         &self,
         head: &mut Parts,
         survey: Survey,
-        (address, host): (&Address, Option<&HeaderValue>),
+        (address, host): (&Arc<Address>, Option<&HeaderValue>),
         route: &RoutePlan,
     ) {
         let trailers = hop::accepts_trailers(&head.headers, survey);
         hop::remove_hop_by_hop(&mut head.headers, survey);
         let stamp = Stamp {
-            peer: &self.peer(address.clone()),
+            peer: &self.peer(Arc::clone(address)),
             host,
             version: head.version,
             process: &self.process,
@@ -96,7 +96,11 @@ impl Promises {
     }
 
     /// Decision: the route, who serves, and whether the other side gets a copy.
-    pub(crate) fn decide(&self, head: &Parts, address: &Address) -> Result<Decided, StatusCode> {
+    pub(crate) fn decide(
+        &self,
+        head: &Parts,
+        address: &Arc<Address>,
+    ) -> Result<Decided, StatusCode> {
         let plan = Arc::clone(
             self.plan
                 .lock()
@@ -115,7 +119,7 @@ impl Promises {
         if route.policy.key.is_some() && is_ambiguous(head.uri.path()) {
             return Err(StatusCode::BAD_REQUEST);
         }
-        let peer = self.peer(address.clone());
+        let peer = self.peer(Arc::clone(address));
         let read = decide::is_read(&route.policy, &head.method);
         let sources = Sources {
             captures: &captures,

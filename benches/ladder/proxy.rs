@@ -62,7 +62,7 @@ impl Proxy {
 
     pub(crate) async fn serve(
         self: Arc<Self>,
-        peer: Address,
+        peer: Arc<Address>,
         request: Request<Incoming>,
     ) -> Response<Answer> {
         match self.forward(peer, request).await {
@@ -78,7 +78,7 @@ impl Proxy {
 
     async fn forward(
         self: Arc<Self>,
-        peer: Address,
+        peer: Arc<Address>,
         request: Request<Incoming>,
     ) -> Result<Response<Answer>, Failure> {
         let mut meter = None;

@@ -8,6 +8,7 @@ use http::Version;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -82,11 +83,13 @@ fn elements<'a>(
         .map(<[u8]>::trim_ascii)
 }
 
-/// The address at the other end of a connection, and its text, which every request of the connection passes on.
-#[derive(Clone, Debug)]
+/// The address at the other end of a connection, and what every request of the connection tells of it.
+#[derive(Debug)]
 pub struct Address {
     ip: IpAddr,
     text: HeaderValue,
+    /// The element of Forwarded that was made last, and the Host that it was made for: hardly a connection asks for more than one.
+    forwarded: Mutex<Option<(HeaderValue, HeaderValue)>>,
 }
 
 impl Address {
@@ -96,7 +99,32 @@ impl Address {
         let ip = address.to_canonical();
         let text = HeaderValue::from_maybe_shared(Bytes::from(ip.to_string()))
             .expect("the text of an address is a field value");
-        Self { ip, text }
+        Self {
+            ip,
+            text,
+            forwarded: Mutex::default(),
+        }
+    }
+
+    /// One element of RFC 7239.
+    fn forwarded(&self, host: Option<&HeaderValue>, scheme: Scheme) -> HeaderValue {
+        let Some(host) = host else {
+            return forwarded_element(self, None, scheme);
+        };
+        let mut last = self
+            .forwarded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, element)) if known == host => element.clone(),
+            Some(_) | None => {
+                let element = forwarded_element(self, Some(host), scheme);
+                // In memory of its own: a request's fields are slices of the buffer that it was read into.
+                let own = HeaderValue::from_bytes(host.as_bytes());
+                *last = own.ok().map(|host| (host, element.clone()));
+                element
+            }
+        }
     }
 }
 
@@ -104,7 +132,7 @@ impl Address {
 #[derive(Clone, Debug)]
 pub struct Peer<'a> {
     /// The address at the other end.
-    pub address: Address,
+    pub address: Arc<Address>,
     /// `server.trusted_proxies`.
     pub trusted_proxies: &'a [IpNet],
     /// How the peer speaks with us.
@@ -207,7 +235,7 @@ impl Stamp<'_> {
         // What follows would make the map grow and hash all its names again, twice.
         headers.reserve(STAMPED);
         let peer = self.peer;
-        let forwarded = forwarded_element(&peer.address, self.host, peer.scheme);
+        let forwarded = peer.address.forwarded(self.host, peer.scheme);
         let proto = HeaderValue::from_static(peer.scheme.name());
         if survey.has(Field::Claim) && peer.is_trusted() {
             append_to_list(headers, &X_FORWARDED_FOR, peer.address.text.as_bytes());

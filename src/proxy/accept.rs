@@ -203,8 +203,9 @@ async fn converse(
     mut stop: watch::Receiver<Stop>,
 ) {
     let telemetry = Arc::clone(worker.telemetry());
-    let address = Address::new(peer);
-    let service = service_fn(move |request| serve(Arc::clone(&worker), address.clone(), request));
+    let address = Arc::new(Address::new(peer));
+    let service =
+        service_fn(move |request| serve(Arc::clone(&worker), Arc::clone(&address), request));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(ConnectionTimer::default())

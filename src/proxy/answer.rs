@@ -2,7 +2,6 @@
 
 use crate::message::body::BodyError;
 use crate::message::reply::Problem;
-use crate::plan::RoutePlan;
 use crate::proxy::failure;
 use crate::proxy::meter::Meter;
 use crate::proxy::observe::Observed;
@@ -37,7 +36,6 @@ impl AnswerBody {
 pub(super) struct Passing {
     pub(super) incoming: Arriving,
     pub(super) status: StatusCode,
-    pub(super) route: Arc<RoutePlan>,
     pub(super) upload: Option<Arc<Upload>>,
     /// Until the answer has ended.
     pub(super) open: Option<Open>,
@@ -77,9 +75,9 @@ impl Passing {
 
     fn broke(&mut self, error: hyper::Error) -> BodyError {
         let fault = Fault::from_hyper(error);
-        if let Some(Open { meter: _, observed }) = self.open.take() {
+        if let Some(Open { meter, observed }) = self.open.take() {
             self.incoming.broke(&fault);
-            failure::log(&self.route, self.incoming.endpoint().side(), &fault);
+            failure::log(meter.route(), self.incoming.endpoint().side(), &fault);
             if let Some(observed) = observed {
                 observed.broke();
             }

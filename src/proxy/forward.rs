@@ -184,7 +184,6 @@ impl Exchange {
         let passing = Passing {
             incoming,
             status: head.status,
-            route: Arc::clone(&self.route),
             upload: self.upload.take(),
             open: self.meter.take().map(|meter| Open { meter, observed }),
         };

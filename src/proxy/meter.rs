@@ -35,6 +35,11 @@ impl Meter {
         }
     }
 
+    /// The route that it has.
+    pub(super) fn route(&self) -> &RoutePlan {
+        &self.route
+    }
+
     /// Who answers, or was asked last.
     pub(super) fn served_by(&mut self, by: ServedBy) {
         self.by = by;

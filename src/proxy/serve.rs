@@ -32,7 +32,7 @@ pub const MAX_TARGET: usize = 16 * 1024;
 /// Answers one request of a client's connection.
 pub(super) async fn serve(
     worker: Arc<Worker>,
-    address: Address,
+    address: Arc<Address>,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let started = Instant::now();

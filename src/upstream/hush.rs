@@ -28,7 +28,9 @@ impl Hush {
 
     /// From now on wake-ups are remembered only; what was remembered is forgotten.
     pub(super) fn hush(&self) {
-        self.state.store(HUSHED, Ordering::SeqCst);
+        if self.state.load(Ordering::SeqCst) != HUSHED {
+            self.state.store(HUSHED, Ordering::SeqCst);
+        }
     }
 
     /// From now on wake-ups go to this task. One that came since [`Self::hush`] goes there at once.

@@ -167,8 +167,8 @@ impl Pools {
     }
 
     /// An idle connection. Nobody has to wait for it.
-    pub(super) fn take_idle(&self, endpoint: &Endpoint) -> Option<Box<Wire>> {
-        self.lock().find(endpoint)?.take(Instant::now())
+    pub(super) fn take_idle(&self, endpoint: &Endpoint, now: Instant) -> Option<Box<Wire>> {
+        self.lock().find(endpoint)?.take(now)
     }
 
     /// A new connection, or one that another request gives back before there may be a new one.

@@ -107,16 +107,16 @@ pub async fn send(
     mut dispatch: Dispatch<'_>,
 ) -> Result<Answer, Fault> {
     // What is rare is boxed: it would make the future of every request large.
-    let mut wire = match pools.take_idle(endpoint) {
-        Some(wire) => wire,
+    let now = Instant::now();
+    let (mut wire, started) = match pools.take_idle(endpoint, now) {
+        Some(wire) => (wire, now),
         None => match Box::pin(pools.fresh(endpoint)).await {
-            Ok(wire) => wire,
+            Ok(wire) => (wire, Instant::now()),
             Err(fault) => return Err(counted(endpoint, pools.role(), fault)),
         },
     };
     let spare = dispatch.request.as_ref().filter(|_| wire.reused);
     let spare = spare.filter(|request| is_harmless(request)).map(Spare::of);
-    let started = Instant::now();
     let asked = match dispatch.progress {
         None => {
             wire.ask(dispatch.request, Some(started + dispatch.timeout))

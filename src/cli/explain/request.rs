@@ -9,6 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -67,7 +68,7 @@ impl Asked {
     /// The connection that it comes by.
     pub(super) fn peer<'a>(&self, settings: &'a Settings) -> Peer<'a> {
         Peer {
-            address: Address::new(self.client),
+            address: Arc::new(Address::new(self.client)),
             trusted_proxies: &settings.server.trusted_proxies,
             scheme: Scheme::Http,
         }

@@ -23,7 +23,7 @@ fn nets(texts: &[&str]) -> Vec<IpNet> {
 
 fn peer<'a>(address: &str, trusted_proxies: &'a [IpNet]) -> Peer<'a> {
     Peer {
-        address: Address::new(address.parse().unwrap()),
+        address: Arc::new(Address::new(address.parse().unwrap())),
         trusted_proxies,
         scheme: Scheme::Http,
     }
@@ -271,8 +271,8 @@ proptest! {
         let id = ProcessId::new(ID);
         let everybody = nets(&["0.0.0.0/0", "::/0"]);
         let survey = Survey::of(&headers);
-        let trusted = Peer { address: Address::new(address), trusted_proxies: &everybody, scheme: Scheme::Https };
-        let untrusted = Peer { address: Address::new(address), trusted_proxies: &[], scheme: Scheme::Https };
+        let trusted = Peer { address: Arc::new(Address::new(address)), trusted_proxies: &everybody, scheme: Scheme::Https };
+        let untrusted = Peer { address: Arc::new(Address::new(address)), trusted_proxies: &[], scheme: Scheme::Https };
         let peer = address.to_canonical();
         prop_assert!(!is_loop(&headers, survey, &id));
         prop_assert_eq!(trusted.client_ip(&headers), peer);
@@ -301,4 +301,19 @@ proptest! {
         prop_assert!(first.contains(&trace));
         prop_assert!(child_traceparent(&first, random).is_some());
     }
+}
+
+#[test]
+fn requests_of_one_connection_may_name_different_hosts() {
+    let peer = peer("192.0.2.9", &[]);
+    let check = |host: Option<&str>, expected: &str| {
+        let mut headers = fields(&host.map_or(vec![], |host| vec![("host", host)]));
+        stamp(&mut headers, Version::HTTP_11, &peer);
+        assert_eq!(headers[FORWARDED], expected);
+    };
+    check(Some("a.example"), "for=192.0.2.9;host=a.example;proto=http");
+    check(Some("a.example"), "for=192.0.2.9;host=a.example;proto=http");
+    check(Some("b.example"), "for=192.0.2.9;host=b.example;proto=http");
+    check(None, "for=192.0.2.9;proto=http");
+    check(Some("a.example"), "for=192.0.2.9;host=a.example;proto=http");
 }
