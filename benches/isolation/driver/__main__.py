@@ -28,7 +28,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benches/isolation/run", description="Measures what a faulty shadow costs the client; see benches/README.md.")
     parser.add_argument("--rate", type=positive, default=2000, help="requests a second (2000)")
     parser.add_argument("--windows", type=positive, default=None, help="windows with the shadow off, and as many with the fault, that must count (5)")
-    parser.add_argument("--seconds", type=float, default=None, help="how long each counts, after it has settled (1.5)")
+    parser.add_argument("--seconds", type=float, default=None, help="how long each counts, after it has settled (1.2)")
     parser.add_argument("--quick", action="store_true", help="2 windows of 1 second, for a first look; too short for memory")
     parser.add_argument("--only", type=listed(faults), default=faults, metavar="FAULTS", help=f"a comma list of {', '.join(faults)}; control is always there")
     parser.add_argument("--proxies", type=listed(proxies), default=proxies, help=f"a comma list of {', '.join(proxies)}")
@@ -36,7 +36,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--readme", action="store_true", help="also put the table into benches/README.md")
     options = parser.parse_args()
     options.windows = options.windows or (2 if options.quick else 5)
-    options.seconds = options.seconds or (1 if options.quick else 1.5)
+    options.seconds = options.seconds or (1 if options.quick else 1.2)
     return options
 
 

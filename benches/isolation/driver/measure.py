@@ -17,11 +17,11 @@ from .faults import CONTROL, Fault
 PEERS = Path(__file__).resolve().parents[1] / "peers"
 
 # The shadow has 1.2 s for an answer (peers/): after this much of a window the fault is there in full.
-SETTLE = 1.5
+SETTLE = 1.3
 # Before windows without a shadow: connections are new.
 _WARM_UP = 0.5
 # The last of a fault is one window of so long, at least.
-_HELD = 10.0
+_HELD = 8.0
 # The client's patience.
 _LIMIT = 3.0
 _LOOK = 0.25

@@ -77,6 +77,8 @@ def _notes(rows: list[Judged]) -> list[str]:
         problems = [window.problem for window in row.windows if window.problem]
         if problems:
             notes.append(f"{where}: {len(problems)} of {len(row.windows)} windows do not count: {problems[0]}" + (", ..." if len(problems) > 1 else "."))
+        if row.windows and judged.crowded():
+            notes.append(f"{where}: memory is not judged: in the first window, with the shadow off, {row.windows[0].opened:,} connections were added.")
         if judged.errors():
             notes.append(f"{where}: the client saw " + ", ".join(f"{number:,} {kind}" for kind, number in sorted(judged.errors().items())) + ".")
         notes += [f"{where}: counted wrongly: {wrong}." for wrong in row.miscounted]

@@ -12,6 +12,9 @@ MEMORY_AT_MOST, MEMORY_GOAL = 64.0, 16.0
 # What grows by less in ten seconds, in MiB, is flat: at 2,000 requests a second 0.4 KiB for each.
 FLAT = 8.0
 
+# Connections that may be added in a window without a shadow: as many as there were before it.
+_CROWD = 64
+
 QUANTILES = {"p50": 0.50, "p99": 0.99, "p999": 0.999}
 
 
@@ -25,7 +28,7 @@ class Judged:
     # p99 that is still allowed.
     allowed_ms: "float | None"
     memory_fault: "float | None"
-    # MiB in ten seconds, over the last window of the fault once it has settled, which is nearly as long.
+    # MiB in ten seconds, over the last window of the fault once it has settled, which is not much shorter.
     growth: "float | None"
 
     @property
@@ -52,11 +55,15 @@ class Judged:
         """Whether memory is kept."""
         if self.row.fault is CONTROL:
             return ""
-        if self.row.held is None or self.more_memory is None or self.growth is None:
+        if self.row.held is None or self.more_memory is None or self.growth is None or self.crowded():
             return "no figure"
         if self.growth > FLAT:
             return "missed"
         return "goal" if self.more_memory <= MEMORY_GOAL else "reached" if self.more_memory <= MEMORY_AT_MOST else "missed"
+
+    def crowded(self) -> bool:
+        """Whether so many connections were added in the first window, by a machine that stood still, that its memory says nothing."""
+        return self.row.windows[0].opened > _CROWD
 
     def windows(self, shadowed: bool) -> list[Window]:
         """The windows that count."""
