@@ -28,28 +28,45 @@ class Side:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
+        self._waiting: list[socket.socket] = []
         self.port = self._listener.getsockname()[1]
 
     def answer(self, requests: int, proxy: Process):
-        """Waits for that many requests, each on a connection of its own, and then answers them."""
-        asked = []
-        deadline = time.monotonic() + _PATIENCE
-        while len(asked) < requests:
-            if time.monotonic() > deadline:
-                raise Failure(f"a side got {len(asked)} of {requests} requests within {_PATIENCE:.0f} s:\n{proxy.tail()}")
-            for key, _ in self._selector.select(1):
-                if key.fileobj is self._listener:
-                    self._accept()
-                elif self._has_request(key.fileobj):
-                    asked.append(key.fileobj)
-        for connection in asked:
+        """Waits for that many requests, each on a connection of its own, and then answers them. Others go on waiting."""
+        self.wait(requests, proxy)
+        for connection in self._waiting[:requests]:
             connection.sendall(self._answer)
+        del self._waiting[:requests]
+
+    def wait(self, requests: int, proxy: Process):
+        """Until that many requests wait for an answer."""
+        deadline = time.monotonic() + _PATIENCE
+        while len(self._waiting) < requests:
+            if time.monotonic() > deadline:
+                raise Failure(f"a side got {len(self._waiting)} of {requests} requests within {_PATIENCE:.0f} s:\n{proxy.tail()}")
+            self._look(1)
+
+    def waiting(self) -> int:
+        """How many requests wait, once no more come."""
+        while self._look(0.5):
+            pass
+        return len(self._waiting)
 
     def close(self):
         """Closes all connections."""
         for key in list(self._selector.get_map().values()):
             key.fileobj.close()
         self._selector.close()
+
+    def _look(self, seconds: float) -> bool:
+        """Takes what comes within some time; whether anything came."""
+        ready = self._selector.select(seconds)
+        for key, _ in ready:
+            if key.fileobj is self._listener:
+                self._accept()
+            elif self._has_request(key.fileobj):
+                self._waiting.append(key.fileobj)
+        return bool(ready)
 
     def _accept(self):
         connection, _ = self._listener.accept()

@@ -12,9 +12,9 @@ from driver.proxies import Metrics, free_port
 from driver.sides import fetch
 
 from .lockstep import CONNECTIONS, Clients, Side
-from .rungs import CROSSFADE, LAB, OTHER, SERVING, SILENT, Run, group
+from .rungs import CROSSFADE, LAB, OTHER, SERVING, SCARCE, Run, group
 
-# More than the lab's queue and what it has in hand, so that where nobody answers it is full.
+# More than the lab's queue and what it has in hand, so that where nobody answers both are full.
 _WARM_UP = 30
 # After the last answer the last pairs are judged: until the process has slept this long. The kernel tells CPU time in steps of 10 ms.
 _QUIET = 0.4
@@ -64,7 +64,7 @@ def measure(run: Run, program: str, counting: type, folder: Path, batches: int) 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     counter = counting(folder)
-    old, new = Side(run.size, SAME), Side(run.size, SAME if run.new in (None, SILENT) else run.new)
+    old, new = Side(run.size, SAME), Side(run.size, SAME if run.new in (None, SCARCE) else run.new)
     listen, admin = free_port(), free_port()
     config = folder / "routes.toml"
     config.write_text(_ROUTES.format(listen=listen, admin=admin, old=old.port, new=new.port, folder=folder, shadow=100 if run.new else 0))
@@ -73,21 +73,26 @@ def measure(run: Run, program: str, counting: type, folder: Path, batches: int) 
     with Process(run.program, counter.under([program, *rest]), core, folder / "out", counter.env) as process:
         clients = Clients(listen, run.size, process)
 
-        def load(turns: int):
+        def load(turns: int, in_hand: int):
             for _ in range(turns):
+                if in_hand:
+                    new.answer(1, process)
+                    # The lab has taken up the next pair: there is room for one.
+                    new.wait(in_hand, process)
                 clients.ask()
                 old.answer(CONNECTIONS, process)
                 clients.read()
-                if run.new not in (None, SILENT):
+                if run.new not in (None, SCARCE):
                     new.answer(CONNECTIONS, process)
             _settle(process)
 
-        load(_WARM_UP)
+        load(_WARM_UP, 0)
+        in_hand = new.waiting() if run.new == SCARCE else 0
         before = _metrics(run, admin)
         counter.begin(process)
-        load(batches)
+        load(batches, in_hand)
         threads = counter.end(process)
-        _look(run, before, _metrics(run, admin), batches * CONNECTIONS)
+        _look(run, before, _metrics(run, admin), batches)
         # It would wait for the clients, and for answers that never come.
         process.kill()
     for side in (clients, old, new):
@@ -113,19 +118,18 @@ def _metrics(run: Run, admin: int) -> "Metrics | None":
     return Metrics(fetch(f"http://127.0.0.1:{admin}/metrics")) if run.program == CROSSFADE else None
 
 
-def _look(run: Run, before: "Metrics | None", after: "Metrics | None", requests: int):
+def _look(run: Run, before: "Metrics | None", after: "Metrics | None", batches: int):
     """Whether what was counted is what the rung says."""
     if before is None or after is None:
         return
-
-    def grown(name: str, label: str, value: str) -> float:
-        return after.by(name, label).get(value, 0) - before.by(name, label).get(value, 0)
-
-    wanted = [("crossfade_requests_total", "code_class", "2xx")]
-    if run.new == SILENT:
-        wanted.append(("crossfade_shadow_dropped_total", "reason", "queue"))
+    requests = batches * CONNECTIONS
+    wanted = {("crossfade_requests_total", "code_class", "2xx"): requests}
+    if run.new == SCARCE:
+        wanted[("crossfade_shadow_dropped_total", "reason", "queue")] = requests - batches
+        wanted[("crossfade_shadow_requests_total", "side", "new")] = batches
     elif run.new:
-        wanted.append(("crossfade_comparisons_total", "verdict", "mismatch" if run.new == ONE else "match"))
-    for name, label, value in wanted:
-        if grown(name, label, value) != requests:
-            raise Failure(f'{name}{{{label}="{value}"}} has grown by {grown(name, label, value):.0f} instead of {requests}')
+        wanted[("crossfade_comparisons_total", "verdict", "mismatch" if run.new == ONE else "match")] = requests
+    for (name, label, value), number in wanted.items():
+        grown = after.by(name, label).get(value, 0) - before.by(name, label).get(value, 0)
+        if grown != number:
+            raise Failure(f'{name}{{{label}="{value}"}} has grown by {grown:.0f} instead of {number}')

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from driver.bodies import ONE, REORDERED, SAME
 
 LADDER, CROSSFADE = "ladder", "crossfade"
-# The new side takes requests and never answers.
-SILENT = "silent"
+# The new side answers one request of each batch: the lab's queue has room for one pair when a batch comes, so that all of it is
+# copied, and for no more than one when its answers have ended.
+SCARCE = "scarce"
 
 # Threads that a request passes through, and those beside it.
 SERVING, LAB, OTHER = "serving", "lab", "other"
@@ -51,8 +52,8 @@ RUNGS = [
     Rung("metrics", _own("metrics"), "+ counters, histograms, clock readings"),
     Rung("timers", _own("timers"), "+ limits on waiting"),
     Rung("forward", _FORWARD, "crossfade, whole: + limits of the pool, retry, stop"),
-    Rung("capture", Run(CROSSFADE, new=SILENT), "+ request and answer copied; shed, since the lab is full"),
-    Rung("hand-over", _EQUAL, "+ the lab takes them up; only threads that serve", serving_only=True),
+    Rung("capture", Run(CROSSFADE, new=SCARCE), "+ request and answer copied; only threads that serve", serving_only=True),
+    Rung("hand-over", _EQUAL, "+ the lab takes the pairs; only threads that serve", serving_only=True),
     Rung("compare", _EQUAL, "+ the other side asked, equal bytes; all threads"),
     Rung("reordered", Run(CROSSFADE, new=REORDERED), "the same, keys reordered", above="compare"),
     Rung("difference", Run(CROSSFADE, new=ONE), "the same, one difference", above="compare"),
