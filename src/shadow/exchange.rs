@@ -19,6 +19,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Body;
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -47,7 +48,8 @@ pub(super) async fn ask(
     let side = pair.served.other();
     let endpoint = route.endpoint(side);
     let deadline = Instant::now() + route.shadow.timeout;
-    let whole = async {
+    // Pinned here, since it is large: it would be moved into whoever waits for it.
+    let whole = pin!(async {
         let mut request = Some(shadow_request(&pair.request, pair.answer.status, endpoint));
         let dispatch = Dispatch {
             request: &mut request,
@@ -69,7 +71,7 @@ pub(super) async fn ask(
             body,
             latency: answer.elapsed,
         })
-    };
+    });
     alarm
         .before(deadline, whole)
         .await

@@ -18,6 +18,9 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 /// Requests that may lie in the queue of a side.
 pub const QUEUE: usize = 1024;
 
+/// Requests in the queue of a side that are worth waking the lab for.
+pub(super) const BATCH: usize = 16;
+
 /// Bytes of all pairs together: captured and decoded bodies, and trees.
 pub const BYTES: usize = 48 * 1024 * 1024;
 
@@ -76,6 +79,8 @@ pub struct Offers(Arc<Ends>);
 #[derive(Debug)]
 struct Ends {
     queues: [Sender<Offer>; 2],
+    /// Rung when a batch is there.
+    bell: Sender<()>,
     budget: Arc<Budget>,
 }
 
@@ -83,6 +88,7 @@ struct Ends {
 #[derive(Debug)]
 pub struct Queues {
     pub(super) by_side: [Receiver<Offer>; 2],
+    pub(super) bell: Receiver<()>,
 }
 
 impl Offers {
@@ -91,14 +97,17 @@ impl Offers {
     pub fn channel() -> (Self, Queues) {
         let (to_old, old) = mpsc::channel(QUEUE);
         let (to_new, new) = mpsc::channel(QUEUE);
+        let (bell, rung) = mpsc::channel(1);
         let ends = Ends {
             queues: [to_old, to_new],
+            bell,
             budget: Budget::new(BYTES),
         };
         (
             Self(Arc::new(ends)),
             Queues {
                 by_side: [old, new],
+                bell: rung,
             },
         )
     }
@@ -119,6 +128,10 @@ impl Offers {
     pub fn offer(&self, ticket: Ticket, pair: Box<Pair>) {
         let queue = &self.0.queues[pair.served.other().index()];
         match queue.try_send((ticket.queued(), pair)) {
+            Ok(()) if QUEUE - queue.capacity() == BATCH => {
+                // One that was rung before and not heard yet will do.
+                let _ = self.0.bell.try_send(());
+            }
             Ok(()) => {}
             Err(TrySendError::Full((ticket, _))) => ticket.dropped(Dropped::Queue),
             Err(TrySendError::Closed((ticket, _))) => ticket.dropped(Dropped::Shutdown),
@@ -141,7 +154,11 @@ pub(super) fn is_judged(name: &HeaderName, rules: &Rules) -> bool {
 mod tests {
     use super::*;
     use crate::compare::{Answer, Unlimited, compare};
+    use crate::config;
+    use crate::plan::{Live, RoutePlan};
+    use crate::telemetry::Telemetry;
     use http::HeaderValue;
+    use std::path::Path;
 
     /// Judges two answers with all their fields, and with those alone that are kept.
     #[track_caller]
@@ -196,5 +213,55 @@ mod tests {
                 check(compared, &old, &new);
             }
         }
+    }
+
+    fn route() -> Arc<RoutePlan> {
+        let text = "[migration]\nname = \"a\"\n[old]\nurl = \"http://127.0.0.1:1\"\n[new]\nurl = \"http://127.0.0.1:2\"";
+        let loaded = config::load(text, Path::new("."), &|_| None);
+        let settings = loaded.settings.expect("the settings are good");
+        let live = Live::new(settings, String::new(), None, Telemetry::new());
+        Arc::clone(&live.snapshot().unmatched)
+    }
+
+    #[test]
+    fn a_batch_rings_once_and_a_full_queue_takes_no_more() {
+        let route = route();
+        let (offers, mut queues) = Offers::channel();
+        let offer = || {
+            let pair = Pair {
+                at: Timestamp::UNIX_EPOCH,
+                generation: 1,
+                key: None,
+                bucket: None,
+                served: Side::Old,
+                request: RequestCopy {
+                    method: Method::GET,
+                    head: Fields::default(),
+                    body: Bytes::new(),
+                },
+                answer: AnswerCopy {
+                    status: StatusCode::OK,
+                    headers: Fields::default(),
+                    body: Bytes::new(),
+                    latency: Duration::ZERO,
+                },
+                memory: Reservation::new(Arc::clone(offers.budget())),
+            };
+            offers.offer(Ticket::sampled(Arc::clone(&route)), Box::new(pair));
+        };
+        let dropped = |reason| route.metrics.dropped_count(reason);
+        for number in 1..=QUEUE {
+            assert!(!offers.is_full(Side::New), "{number}");
+            offer();
+            assert_eq!(queues.bell.try_recv().is_ok(), number == BATCH, "{number}");
+        }
+        assert!(offers.is_full(Side::New) && !offers.is_full(Side::Old));
+        offer();
+        assert_eq!(dropped(Dropped::Queue), 1);
+        drop(queues);
+        offer();
+        assert_eq!(dropped(Dropped::Queue), 1);
+        assert_eq!(dropped(Dropped::Shutdown), 1 + QUEUE as u64);
+        assert!(route.metrics.ledger().is_settled());
     }
 }
