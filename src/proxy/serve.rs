@@ -23,125 +23,226 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 /// The longest path and query of a request, in bytes.
 pub const MAX_TARGET: usize = 16 * 1024;
 
 /// Answers one request of a client's connection.
-pub(super) async fn serve(
+pub(super) fn serve(
     worker: Arc<Worker>,
     address: Arc<Address>,
     request: Request<Incoming>,
-) -> Result<Response<AnswerBody>, Infallible> {
-    let started = Instant::now();
-    let plan = worker.plan();
-    let (mut head, mut body) = request.into_parts();
-    let survey = Survey::of(&head.headers);
-    let expects = if hop::expects_continue(head.version, &head.headers, survey) {
-        Expects::Continue
-    } else {
-        Expects::Nothing
-    };
-    let host = match admit(&mut head, survey, &worker) {
-        Ok(host) => host,
-        Err(refusal) => {
-            let upload = upload(body, Prefix::default(), expects);
-            return Ok(refuse(&worker, refusal, &head.method, upload));
+) -> Serving {
+    match Admitted::new(worker, address, request) {
+        Ok(admitted) if admitted.wants_body() => Serving::UnderWay(Box::pin(admitted.read_key())),
+        Ok(admitted) => {
+            let read = admitted.read;
+            Serving::UnderWay(answer(admitted.decide(Prefix::default()), read))
         }
-    };
-
-    let (route, captures) = find(&plan, &head, host.as_ref());
-    let meter = Meter::start(
-        Arc::clone(&route),
-        worker.telemetry(),
-        head.method.clone(),
-        started,
-    );
-    if route.policy.key.is_some() && is_ambiguous(head.uri.path()) {
-        meter.complete(StatusCode::BAD_REQUEST);
-        let upload = upload(body, Prefix::default(), expects);
-        return Ok(refuse(&worker, Refusal::EncodedPath, &head.method, upload));
+        Err(refused) => Serving::Done(Some(refused)),
     }
+}
 
-    let peer = Peer {
-        address,
-        trusted_proxies: &plan.settings.server.trusted_proxies,
-        scheme: Scheme::Http,
-    };
-    let read = decide::is_read(&route.policy, &head.method);
-    let prefix = if wants_body(&route, read, &body) {
-        match Box::pin(Prefix::read(&mut body, key::BODY_LIMIT)).await {
-            Ok(prefix) => prefix,
-            Err(error) if is_bad_framing(&error) => {
-                meter.answered_locally(StatusCode::BAD_REQUEST);
-                return Ok(refuse(&worker, Refusal::BrokenBody, &head.method, None));
+/// A request that is being answered. hyper keeps room for one as long as a connection lasts, so it is small: what is under way has a box of its own.
+pub(super) enum Serving {
+    Done(Option<Box<Response<AnswerBody>>>),
+    UnderWay(Answering),
+}
+
+type Answering = Pin<Box<dyn Future<Output = Response<AnswerBody>> + Send>>;
+
+impl Future for Serving {
+    type Output = Result<Response<AnswerBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Done(response) => {
+                let response = response.take().expect("polled once");
+                Poll::Ready(Ok(*response))
             }
-            // The client has left: nobody reads this.
-            Err(_) => {
-                let problem = Refusal::BrokenBody.problem();
-                return Ok(AnswerBody::local(&problem, &head.method));
-            }
+            Self::UnderWay(answering) => answering.as_mut().poll(cx).map(Ok),
         }
-    } else {
-        Prefix::default()
-    };
-    let key = key_of(&route, &head, &captures, &prefix, &peer);
-    let decision = decide::decide(&route.policy, &plan.switches, read, key.as_deref());
-    let sampled = decide::is_mirrored(&route.policy, &plan.switches, read)
-        && is_sampled(decide::sampling(
-            &route.policy,
-            &plan.switches,
-            read,
-            key.as_deref(),
-        ))
-        && !is_copy(&head, &peer);
+    }
+}
 
-    let upload = upload(body, prefix, expects);
-    let shown = plan
-        .settings
-        .server
-        .debug_headers
-        .then(|| Shown::new(&route, decision, plan.generation));
-    prepare(&mut head, survey, (&peer, host.as_ref()), &worker);
-    let sampled = sampled
-        .then(|| {
-            Sampled::take(
-                &route,
-                &head,
-                upload.as_deref(),
-                worker.offers(),
-                (key, decision, plan.generation),
-            )
-        })
-        .flatten();
-    drop(peer);
-    drop(plan);
-    let mut exchange = Exchange {
-        request: Outbox::new(head),
-        worker,
-        route,
-        decision,
-        upload,
-        meter: Some(meter),
-        sampled,
-        shown,
-    };
+fn answer(mut exchange: Exchange, read: bool) -> Answering {
     if read {
-        return Ok(exchange.run().await);
+        return Box::pin(async move { exchange.run().await });
     }
     // A write whose body has arrived runs to its answer though its client leaves: it lives in a task of its own.
     let worker = Arc::clone(&exchange.worker);
     let task = worker.spawn(async move { exchange.run().await });
-    Ok(task.await.unwrap_or_else(|_| {
-        let problem = Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "The proxy failed.",
+    Box::pin(async move {
+        task.await.unwrap_or_else(|_| {
+            let problem = Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "The proxy failed.",
+            );
+            AnswerBody::local(&problem, &Method::POST)
+        })
+    })
+}
+
+/// A request that may be forwarded, and has a route.
+struct Admitted {
+    worker: Arc<Worker>,
+    plan: Arc<Plan>,
+    route: Arc<RoutePlan>,
+    /// The route's place in the table, if it is one of the file's.
+    place: Option<usize>,
+    meter: Meter,
+    read: bool,
+    address: Arc<Address>,
+    head: Parts,
+    survey: Survey,
+    host: Option<HeaderValue>,
+    body: Incoming,
+    expects: Expects,
+}
+
+impl Admitted {
+    fn new(
+        worker: Arc<Worker>,
+        address: Arc<Address>,
+        request: Request<Incoming>,
+    ) -> Result<Self, Box<Response<AnswerBody>>> {
+        let started = Instant::now();
+        let plan = worker.plan();
+        let (mut head, body) = request.into_parts();
+        let survey = Survey::of(&head.headers);
+        let expects = if hop::expects_continue(head.version, &head.headers, survey) {
+            Expects::Continue
+        } else {
+            Expects::Nothing
+        };
+        let host = match admit(&mut head, survey, &worker) {
+            Ok(host) => host,
+            Err(refusal) => {
+                let upload = upload(body, Prefix::default(), expects);
+                return Err(Box::new(refuse(&worker, refusal, &head.method, upload)));
+            }
+        };
+        let (route, place) = find(&plan, &head, host.as_ref());
+        let meter = Meter::start(
+            Arc::clone(&route),
+            worker.telemetry(),
+            head.method.clone(),
+            started,
         );
-        AnswerBody::local(&problem, &Method::POST)
-    }))
+        if route.policy.key.is_some() && is_ambiguous(head.uri.path()) {
+            meter.complete(StatusCode::BAD_REQUEST);
+            let upload = upload(body, Prefix::default(), expects);
+            let refusal = Refusal::EncodedPath;
+            return Err(Box::new(refuse(&worker, refusal, &head.method, upload)));
+        }
+        let read = decide::is_read(&route.policy, &head.method);
+        Ok(Self {
+            worker,
+            plan,
+            route,
+            place,
+            meter,
+            read,
+            address,
+            head,
+            survey,
+            host,
+            body,
+            expects,
+        })
+    }
+
+    /// Whether the key is made of the body. One that is announced as too long for that is left alone.
+    fn wants_body(&self) -> bool {
+        let key = self.route.policy.key.as_ref();
+        self.read
+            && key.is_some_and(|key| key.reads_body())
+            && self.body.size_hint().lower() <= key::BODY_LIMIT as u64
+            && !self.body.is_end_stream()
+    }
+
+    /// Reads what the key is made of, then answers.
+    async fn read_key(mut self) -> Response<AnswerBody> {
+        match Prefix::read(&mut self.body, key::BODY_LIMIT).await {
+            Ok(prefix) => {
+                let read = self.read;
+                answer(self.decide(prefix), read).await
+            }
+            Err(error) if is_bad_framing(&error) => {
+                self.meter.answered_locally(StatusCode::BAD_REQUEST);
+                refuse(&self.worker, Refusal::BrokenBody, &self.head.method, None)
+            }
+            // The client has left: nobody reads this.
+            Err(_) => AnswerBody::local(&Refusal::BrokenBody.problem(), &self.head.method),
+        }
+    }
+
+    /// Decides, and makes ready what goes to the sides.
+    fn decide(self, prefix: Prefix) -> Exchange {
+        let Self {
+            worker,
+            plan,
+            route,
+            meter,
+            read,
+            survey,
+            host,
+            mut head,
+            ..
+        } = self;
+        let peer = Peer {
+            address: self.address,
+            trusted_proxies: &plan.settings.server.trusted_proxies,
+            scheme: Scheme::Http,
+        };
+        let captures = self
+            .place
+            .and_then(|place| plan.table.captures(place, head.uri.path()))
+            .unwrap_or_default();
+        let key = key_of(&route, &head, &captures, &prefix, &peer);
+        let decision = decide::decide(&route.policy, &plan.switches, read, key.as_deref());
+        let sampled = decide::is_mirrored(&route.policy, &plan.switches, read)
+            && is_sampled(decide::sampling(
+                &route.policy,
+                &plan.switches,
+                read,
+                key.as_deref(),
+            ))
+            && !is_copy(&head, &peer);
+        let upload = upload(self.body, prefix, self.expects);
+        let shown = plan
+            .settings
+            .server
+            .debug_headers
+            .then(|| Shown::new(&route, decision, plan.generation));
+        prepare(&mut head, survey, (&peer, host.as_ref()), &worker);
+        let sampled = sampled
+            .then(|| {
+                Sampled::take(
+                    &route,
+                    &head,
+                    upload.as_deref(),
+                    worker.offers(),
+                    (key, decision, plan.generation),
+                )
+            })
+            .flatten();
+        Exchange {
+            request: Outbox::new(head),
+            worker,
+            route,
+            decision,
+            upload,
+            meter: Some(meter),
+            sampled,
+            shown,
+        }
+    }
 }
 
 /// Refuses what can't be forwarded, whatever the route. The request's Host.
@@ -187,31 +288,16 @@ fn refuse(
     AnswerBody::local(&refusal.problem(), method)
 }
 
-fn find<'a>(
-    plan: &'a Plan,
-    head: &'a Parts,
-    host: Option<&'a HeaderValue>,
-) -> (Arc<RoutePlan>, Captures<'a>) {
+fn find(plan: &Plan, head: &Parts, host: Option<&HeaderValue>) -> (Arc<RoutePlan>, Option<usize>) {
     let target = Target {
         method: &head.method,
         host: host.and_then(|host| host.to_str().ok()),
         path: head.uri.path(),
     };
     match plan.table.lookup(target) {
-        Some(found) => (Arc::clone(found.policy), found.captures),
-        None => (Arc::clone(&plan.unmatched), Captures::default()),
+        Some(found) => (Arc::clone(found.policy), Some(found.index)),
+        None => (Arc::clone(&plan.unmatched), None),
     }
-}
-
-/// Whether the key is made of the body. One that is announced as too long for that is left alone.
-fn wants_body(route: &RoutePlan, read: bool, body: &Incoming) -> bool {
-    read && route
-        .policy
-        .key
-        .as_ref()
-        .is_some_and(|key| key.reads_body())
-        && body.size_hint().lower() <= key::BODY_LIMIT as u64
-        && !body.is_end_stream()
 }
 
 fn key_of(

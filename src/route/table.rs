@@ -134,6 +134,14 @@ impl<P> Table<P> {
         })
     }
 
+    /// Values of the placeholders of the route at this place in a path that it matches.
+    pub fn captures<'a>(&'a self, index: usize, path: &'a str) -> Option<Captures<'a>> {
+        let pattern = self.patterns.get(index)?;
+        Some(Captures {
+            found: Some((pattern, path)),
+        })
+    }
+
     /// What the routes hold, in order.
     pub fn policies(&self) -> &[P] {
         &self.policies
