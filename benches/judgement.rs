@@ -1,7 +1,14 @@
 //! What judgement costs: `cargo bench`. All of it is pure, so the figures need no sockets and no warm-up.
 
+use mimalloc::MiMalloc;
+
+/// The allocator of the program itself: the yardstick allocates more than what is measured by it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() {
     divan::main();
+    compare::ratio::print();
 }
 
 /// Who serves: match, key, decision and sampling of one request.
@@ -190,20 +197,28 @@ mod compare {
         value
     }
 
+    fn headers() -> HeaderMap {
+        let json = HeaderValue::from_static("application/json");
+        HeaderMap::from_iter([(CONTENT_TYPE, json)])
+    }
+
+    fn judge(headers: &HeaderMap, bodies: [&[u8]; 2], rules: &Rules) -> Verdict {
+        let [old, new] = bodies.map(|body| Answer {
+            status: StatusCode::OK,
+            headers,
+            body: Some(body),
+        });
+        compare(&old, &new, black_box(rules), &mut Unlimited).verdict
+    }
+
     /// Compares two bodies, which must give a certain verdict.
-    fn bench(bencher: Bencher<'_, '_>, [old, new]: [&[u8]; 2], rules: &Rules, expected: Verdict) {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let judge = || {
-            let [old, new] = [old, new].map(|body| Answer {
-                status: StatusCode::OK,
-                headers: &headers,
-                body: Some(black_box(body)),
-            });
-            compare(&old, &new, black_box(rules), &mut Unlimited)
-        };
-        assert_eq!(judge().verdict, expected);
-        bencher.counter(BytesCount::new(old.len())).bench(judge);
+    fn bench(bencher: Bencher<'_, '_>, bodies: [&[u8]; 2], rules: &Rules, expected: Verdict) {
+        let headers = headers();
+        let judge = || judge(&headers, bodies.map(black_box), rules);
+        assert_eq!(judge(), expected);
+        bencher
+            .counter(BytesCount::new(bodies[0].len()))
+            .bench(judge);
     }
 
     fn bytes(value: &Value) -> Vec<u8> {
@@ -221,16 +236,103 @@ mod compare {
         );
     }
 
-    #[divan::bench(args = SIZES)]
-    fn equal_but_reordered(bencher: Bencher<'_, '_>, size: usize) {
-        let old = document(size);
-        let new = reordered(&old);
-        bench(
-            bencher,
-            [&bytes(&old), &bytes(&new)],
-            &Rules::default(),
-            Verdict::Match,
-        );
+    /// A pair that is equal but for the order of names, beside the least that one could do: without rules, exact numbers or a word on what differs.
+    mod reordered {
+        use super::{Pair, SIZES};
+        use divan::Bencher;
+
+        #[divan::bench(args = SIZES)]
+        fn crossfade(bencher: Bencher<'_, '_>, size: usize) {
+            let pair = Pair::reordered(size);
+            bencher
+                .counter(pair.bytes())
+                .bench(|| pair.equal_by_crossfade());
+        }
+
+        #[divan::bench(args = SIZES)]
+        fn serde_json(bencher: Bencher<'_, '_>, size: usize) {
+            let pair = Pair::reordered(size);
+            bencher
+                .counter(pair.bytes())
+                .bench(|| pair.equal_by_serde_json());
+        }
+    }
+
+    /// The same two once more, taken in turns, and what one is of the other.
+    pub(crate) mod ratio {
+        use super::{Pair, SIZES};
+        use std::time::{Duration, Instant};
+
+        const ROUNDS: usize = 41;
+
+        /// Prints a line for each size; only where everything is measured.
+        #[expect(clippy::print_stdout, reason = "the benchmark's figures")]
+        pub(crate) fn print() {
+            if std::env::args()
+                .skip(1)
+                .any(|argument| argument != "--bench")
+            {
+                return;
+            }
+            println!("reordered keys: crossfade / serde_json, medians of {ROUNDS} rounds in turns");
+            for size in SIZES {
+                let pair = Pair::reordered(size);
+                let turns = 2_000_000 / size;
+                let mut times = [Vec::new(), Vec::new()];
+                for _ in 0..ROUNDS {
+                    times[0].push(time(turns, || pair.equal_by_crossfade()));
+                    times[1].push(time(turns, || pair.equal_by_serde_json()));
+                }
+                let [ours, theirs] = times.map(|mut times| {
+                    times.sort_unstable();
+                    times[ROUNDS / 2] / u32::try_from(turns).expect("a few thousand turns")
+                });
+                let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+                println!("{size:>7} B  {ours:>10.2?} / {theirs:>10.2?}  = {ratio:.3}");
+            }
+        }
+
+        #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+        fn time(turns: usize, equal: impl Fn() -> bool) -> Duration {
+            let start = Instant::now();
+            for _ in 0..turns {
+                assert!(equal());
+            }
+            start.elapsed()
+        }
+    }
+
+    /// Two bodies.
+    struct Pair {
+        old: Vec<u8>,
+        new: Vec<u8>,
+        headers: HeaderMap,
+    }
+
+    impl Pair {
+        fn reordered(size: usize) -> Self {
+            let old = document(size);
+            Self {
+                new: bytes(&reordered(&old)),
+                old: bytes(&old),
+                headers: headers(),
+            }
+        }
+
+        fn bytes(&self) -> BytesCount {
+            BytesCount::new(self.old.len())
+        }
+
+        fn equal_by_crossfade(&self) -> bool {
+            let bodies = [&self.old, &self.new].map(|body| black_box(body.as_slice()));
+            judge(&self.headers, bodies, &Rules::default()) == Verdict::Match
+        }
+
+        fn equal_by_serde_json(&self) -> bool {
+            let [old, new] = [&self.old, &self.new]
+                .map(|body| serde_json::from_slice::<Value>(black_box(body)).expect("JSON"));
+            old == new
+        }
     }
 
     /// As above, with rules that have to be asked at every place: one to ignore, one for arrays without order.
@@ -269,16 +371,5 @@ mod compare {
             &Rules::default(),
             Verdict::Mismatch,
         );
-    }
-
-    /// The yardstick: what the least that one could do costs, without rules, exact numbers or a word on what differs.
-    #[divan::bench(args = SIZES)]
-    fn yardstick_serde_json(bencher: Bencher<'_, '_>, size: usize) {
-        let old = document(size);
-        let (old, new) = (bytes(&old), bytes(&reordered(&old)));
-        let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).expect("JSON");
-        bencher
-            .counter(BytesCount::new(old.len()))
-            .bench(|| read(black_box(&old)) == read(black_box(&new)));
     }
 }
