@@ -87,9 +87,10 @@ struct Lockstep<'c, 'm> {
 /// A member or element of old that new may have anywhere.
 #[derive(Clone, Copy)]
 struct Entry {
+    /// The beginning of the name with its closing quote, and how much of a word that is.
+    head: u64,
+    mask: u64,
     node: Node,
-    /// Length of the name.
-    len: u32,
     found: bool,
 }
 
@@ -117,13 +118,26 @@ struct Here {
     /// Whether they say something of what is below it; then its row is the last.
     ruled: bool,
     /// Arrays and objects around it.
-    depth: usize,
+    depth: u32,
     /// In an array whose elements have identities: what is hidden of them may be one.
     identities: bool,
     /// The value may be an identity.
     identity: bool,
     /// Numbers with a tolerance can't be judged one by one here.
     exact: bool,
+}
+
+impl Here {
+    /// One step down, where no path says anything.
+    fn below(self) -> Self {
+        Self {
+            mark: Mark::default(),
+            ruled: false,
+            depth: self.depth + 1,
+            identity: false,
+            ..self
+        }
+    }
 }
 
 impl<'c> Lockstep<'c, '_> {
@@ -158,7 +172,7 @@ impl<'c> Lockstep<'c, '_> {
             Tag::Null => self.expect(b"null"),
             Tag::False => self.expect(b"false"),
             Tag::True => self.expect(b"true"),
-            Tag::Number => self.number(node, here),
+            Tag::Number => self.number(slot.text, here),
             Tag::String => self.string(slot.text),
             Tag::Array => self.array(node, here),
             Tag::Object => self.object(node, here),
@@ -170,14 +184,22 @@ impl<'c> Lockstep<'c, '_> {
     }
 
     fn string(&mut self, text: Span) -> Result<(), Halt> {
-        self.work = self.work.saturating_sub(text.len as usize / BYTES_OF_WORK);
-        let quoted = self.old.quoted(text);
-        if quoted.is_some_and(|quoted| self.new.eat_all(quoted)) {
+        // With its quotes, so that neither begins or ends in the other.
+        let quoted = text.len as usize + 2;
+        self.work = self.work.saturating_sub(quoted / BYTES_OF_WORK);
+        if let Some((input, at)) = self.old.place(text)
+            && self.new.eat_alike(input, at - 1, quoted)
+        {
             return Ok(());
         }
-        // Either of them is escaped, or they differ.
+        self.escaped(text)
+    }
+
+    /// Compares a string with one that is written differently, or differs.
+    #[cold]
+    fn escaped(&mut self, text: Span) -> Result<(), Halt> {
         let found = self.text()?;
-        let same = self.strings.bytes(found) == self.old.text(text).as_bytes();
+        let same = self.strings.bytes(found) == self.old.bytes(text);
         self.strings.forget();
         ensure(same)
     }
@@ -192,27 +214,34 @@ impl<'c> Lockstep<'c, '_> {
         Ok(text)
     }
 
-    fn number(&mut self, node: Node, here: Here) -> Result<(), Halt> {
-        let tolerance = here.mark.tolerance();
-        if tolerance.is_some() && (here.exact || here.identity) {
-            return Err(Halt::Open);
-        }
-        let text = self.old.text(self.old.slots[node.index()].text);
+    fn number(&mut self, text: Span, here: Here) -> Result<(), Halt> {
         let start = self.new.at;
-        if self.new.eat_all(text.as_bytes()) {
-            let more = matches!(
+        if (here.mark.tolerance().is_none() || !(here.exact || here.identity))
+            && let Some((input, at)) = self.old.place(text)
+            && self.new.eat_alike(input, at, text.len as usize)
+        {
+            if !matches!(
                 self.new.peek(),
                 Some(b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')
-            );
-            if !more {
+            ) {
                 return Ok(());
             }
             self.new.at = start;
         }
+        self.rewritten(text, here)
+    }
+
+    /// Compares a number with one that is written differently, or differs.
+    #[cold]
+    fn rewritten(&mut self, text: Span, here: Here) -> Result<(), Halt> {
+        let tolerance = here.mark.tolerance();
+        if tolerance.is_some() && (here.exact || here.identity) {
+            return Err(Halt::Open);
+        }
+        let text = self.old.text(text);
         let other = self.new.number()?;
-        self.work = self
-            .work
-            .saturating_sub((text.len() + other.len()) / BYTES_OF_WORK);
+        let len = text.len() + other.len();
+        self.work = self.work.saturating_sub(len / BYTES_OF_WORK);
         let (Some(a), Some(b)) = (Decimal::parse(text), Decimal::parse(other)) else {
             return Err(Halt::Different);
         };
@@ -224,9 +253,10 @@ impl<'c> Lockstep<'c, '_> {
     }
 
     /// Passes a value that does not count.
+    #[inline(never)]
     fn skip(&mut self, here: Here) -> Result<(), Halt> {
         let mut room = Room {
-            depth: self.limits.depth.saturating_sub(here.depth),
+            depth: self.limits.depth.saturating_sub(here.depth as usize),
             nodes: self.nodes,
         };
         self.new.skip(&mut room)?;
@@ -235,14 +265,9 @@ impl<'c> Lockstep<'c, '_> {
     }
 
     /// What holds one step down. If anything holds here, a row is left for who called to take away.
+    #[inline(never)]
     fn below(&mut self, here: Here, step: Step<'_>) -> Here {
-        let mut below = Here {
-            mark: Mark::default(),
-            ruled: false,
-            depth: here.depth + 1,
-            identity: false,
-            ..here
-        };
+        let mut below = here.below();
         if here.ruled {
             let program = self.program;
             let row = self.rows.len() - program.paths.len();
@@ -265,6 +290,7 @@ impl<'c> Lockstep<'c, '_> {
     }
 
     /// Takes memory for more entries.
+    #[inline(never)]
     fn reserve(&mut self, more: usize) -> Result<(), Halt> {
         let wanted = self.entries.len() + more;
         if wanted > self.entries.capacity() {

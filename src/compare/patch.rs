@@ -6,7 +6,8 @@
 use crate::compare::effort::Effort;
 use crate::compare::view::{At, View};
 use crate::json::location::Part;
-use crate::json::{Decimal, Location, Node, Value};
+use crate::json::number::Small;
+use crate::json::{Decimal, Location, Value};
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation};
 use serde_json::{Map, Number};
@@ -118,18 +119,19 @@ pub(crate) fn is_exact(old: &View<'_>, new: &View<'_>, patch: &Patch, effort: &E
 }
 
 fn has_exact_numbers(view: &View<'_>) -> bool {
-    view.document
-        .subtree(Node::ROOT)
-        .all(|node| match view.document.value(node) {
-            Value::Number(text) => is_exact_number(text),
-            Value::Null | Value::Bool(_) | Value::String(_) | Value::Array | Value::Object => true,
-        })
+    view.document.numbers().all(is_exact_number)
 }
 
 /// Whether `serde_json` writes a number by the value that it was read with.
 fn is_exact_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.len() <= 18 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return true;
+    }
+    // A float keeps 15 digits, whatever they are; far from its ends that needs no trial.
+    if Small::of(text)
+        .is_some_and(|small| small.digits < 1_000_000_000_000_000 && small.exponent.abs() <= 100)
+    {
         return true;
     }
     serde_json::from_str::<Number>(text).is_ok_and(|number| {

@@ -4,7 +4,9 @@
 //! order). The converse is left to chance, and nobody relies on it: what hashes alike is compared before it counts as equal.
 
 use crate::compare::rules::{Effect, Program};
+use crate::json::number::Small;
 use crate::json::path::{Progress, Step};
+use crate::json::word::head;
 use crate::json::{Decimal, Document, Node, Value};
 use std::cell::OnceCell;
 use std::hash::{Hash, Hasher};
@@ -125,22 +127,14 @@ impl<'d> View<'d> {
 
     fn own_hash(&self, node: Node, hashes: &[u64]) -> u64 {
         let mark = self.mark(node);
-        match self.document.value(node) {
-            // Even, as the lowest bit is not theirs.
-            Value::Null => 2,
-            Value::Bool(false) => 4,
-            Value::Bool(true) => 6,
-            Value::Number(_) if mark.tolerance().is_some() => LOOSE | 8,
-            Value::Number(text) => {
-                let mut mixer = Mixer(5);
-                Decimal::parse(text).hash(&mut mixer);
-                strict(mixer.finish())
-            }
-            Value::String(text) => {
-                let mut mixer = Mixer(6);
-                mixer.write(text.as_bytes());
-                strict(mixer.finish())
-            }
+        let document = self.document;
+        match document.value(node) {
+            Value::Null => strict(fold(2, IN_ORDER)),
+            Value::Bool(false) => strict(fold(3, IN_ORDER)),
+            Value::Bool(true) => strict(fold(4, IN_ORDER)),
+            Value::Number(_) if mark.tolerance().is_some() => LOOSE | fold(8, IN_ORDER),
+            Value::Number(text) => strict(hash_number(text)),
+            Value::String(text) => strict(hash_text(6, text.as_bytes())),
             Value::Array => {
                 let any_order = mark.unordered || mark.match_by().is_some();
                 let (mut hash, mut loose) = (7_u64, 0);
@@ -158,11 +152,9 @@ impl<'d> View<'d> {
                 let (mut hash, mut loose) = (8_u64, 0);
                 let mut add = |member: u64| hash = hash.wrapping_add(member);
                 let members = self.visible(node).map(|child| {
-                    let mut mixer = Mixer(9);
-                    mixer.write(self.document.key(child).as_bytes());
-                    loose |= hashes[child.index()] & LOOSE;
-                    mixer.write_u64(hashes[child.index()]);
-                    mixer.finish()
+                    let hash = hashes[child.index()];
+                    loose |= hash & LOOSE;
+                    hash_text(hash, document.key_bytes(child))
                 });
                 if self.document.repeats(node) {
                     // A key that says the same twice is as one that says it once.
@@ -228,9 +220,7 @@ impl<'v> At<'v> {
                 let float = |text: &str| text.parse().unwrap_or(0.0_f64);
                 weight.sum += float(text);
                 weight.reach += float(&self.view.program.tolerances[tolerance]);
-                let mut mixer = Mixer(weight.fingerprint);
-                mixer.write(text.as_bytes());
-                weight.fingerprint = mixer.finish();
+                weight.fingerprint = hash_text(weight.fingerprint, text.as_bytes());
             }
         }
         weight
@@ -262,27 +252,40 @@ fn fold(value: u64, constant: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
-/// A hasher without keys: the same document hashes alike everywhere.
+/// A hash of a text, and of what a seed says. It has no key: the same document hashes alike everywhere.
+fn hash_text(seed: u64, text: &[u8]) -> u64 {
+    let (mut hash, mut at) = (seed ^ (text.len() as u64).rotate_right(16), 0);
+    while text.len() - at > 8 {
+        hash = fold(hash ^ head(text, at, 8), IN_ORDER);
+        at += 8;
+    }
+    fold(
+        fold(hash ^ head(text, at, text.len() - at), IN_ORDER),
+        ANY_ORDER,
+    )
+}
+
+/// Alike for numbers that are equal, however they are written.
+fn hash_number(text: &str) -> u64 {
+    if let Some(small) = Small::of(text) {
+        let rest = (small.exponent as u64).rotate_left(8) | u64::from(small.negative);
+        return fold(fold(5 ^ small.digits, IN_ORDER) ^ rest, ANY_ORDER);
+    }
+    let mut mixer = Mixer(5);
+    Decimal::parse(text).hash(&mut mixer);
+    mixer.finish()
+}
+
+/// Hashes what does not fit a word.
 struct Mixer(u64);
 
 impl Hasher for Mixer {
     fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            self.write_u64(u64::from_le_bytes(*word));
-        }
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        self.write_u64(u64::from_le_bytes(last));
-        self.write_u64(bytes.len() as u64);
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = fold(self.0 ^ word, IN_ORDER);
+        self.0 = hash_text(self.0, bytes);
     }
 
     fn finish(&self) -> u64 {
-        fold(self.0, ANY_ORDER)
+        self.0
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::json::number::scan;
 use crate::json::string::{escape, plain_run};
+use crate::json::word::alike;
 
 /// A place in a text.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +44,10 @@ impl<'a> Cursor<'a> {
 
     /// Passes blanks.
     pub(crate) fn blank(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+        while let Some(byte) = self.peek()
+            && byte <= b' '
+            && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+        {
             self.at += 1;
         }
     }
@@ -60,6 +64,15 @@ impl<'a> Cursor<'a> {
         let here = self.bytes()[self.at..].starts_with(bytes);
         if here {
             self.at += bytes.len();
+        }
+        here
+    }
+
+    /// Passes what stands in another text, if it stands here too.
+    pub(crate) fn eat_alike(&mut self, text: &[u8], from: usize, len: usize) -> bool {
+        let here = alike(self.bytes(), self.at, text, from, len);
+        if here {
+            self.at += len;
         }
         here
     }

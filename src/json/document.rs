@@ -116,6 +116,11 @@ impl Document<'_> {
         self.text(self.slots[node.index()].key)
     }
 
+    /// The same as bytes.
+    pub(crate) fn key_bytes(&self, node: Node) -> &[u8] {
+        self.bytes(self.slots[node.index()].key)
+    }
+
     /// The elements of an array or the members of an object, in order; none for any other node.
     #[must_use]
     pub fn children(&self, node: Node) -> Children<'_> {
@@ -144,6 +149,12 @@ impl Document<'_> {
         (node.0..self.slots[node.index()].end).map(Node)
     }
 
+    /// The texts of all numbers, in document order.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = &str> {
+        let numbers = self.slots.iter().filter(|slot| slot.tag == Tag::Number);
+        numbers.map(|slot| self.text(slot.text))
+    }
+
     /// Whether a node is an object that has a key more than once.
     #[must_use]
     pub fn repeats(&self, node: Node) -> bool {
@@ -160,15 +171,23 @@ impl Document<'_> {
         self.slots.len()
     }
 
-    /// A text of the input with its quotes; none if it had to be unescaped.
-    pub(crate) fn quoted(&self, text: Span) -> Option<&[u8]> {
-        let end = text.start as usize + text.len as usize;
-        // Where the highest bit is set the place is beyond any input.
-        self.input
-            .as_bytes()
-            .get(text.start as usize - 1..end.wrapping_add(1))
+    /// Where a text stands in the input; nowhere if it had to be unescaped.
+    pub(crate) fn place(&self, text: Span) -> Option<(&[u8], usize)> {
+        (text.start & Span::UNESCAPED == 0).then_some((self.input.as_bytes(), text.start as usize))
     }
 
+    /// The bytes of a text.
+    #[inline]
+    pub(crate) fn bytes(&self, span: Span) -> &[u8] {
+        let len = span.len as usize;
+        if span.start & Span::UNESCAPED == 0 {
+            &self.input.as_bytes()[span.start as usize..][..len]
+        } else {
+            &self.unescaped.as_bytes()[(span.start & !Span::UNESCAPED) as usize..][..len]
+        }
+    }
+
+    #[inline]
     pub(crate) fn text(&self, span: Span) -> &str {
         let len = span.len as usize;
         if span.start & Span::UNESCAPED == 0 {

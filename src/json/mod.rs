@@ -10,6 +10,7 @@ pub mod number;
 pub mod path;
 pub mod reader;
 pub(crate) mod string;
+pub(crate) mod word;
 
 pub use bounds::{Limits, Memory, ReadError, Unlimited};
 pub use document::{Document, Node, Value};

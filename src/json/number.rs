@@ -5,6 +5,10 @@
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
+mod small;
+
+pub(crate) use small::Small;
+
 /// The parts of a number's text, as offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parts {

@@ -7,7 +7,8 @@
 use crate::json::bounds::{Limits, Memory, ReadError};
 use crate::json::document::{Document, Slot, Span, Tag, index, span};
 use crate::json::number::scan;
-use crate::json::string::Strings;
+use crate::json::string::{Strings, plain_run};
+use crate::json::word::{head, word};
 
 impl<'a> Document<'a> {
     /// Reads bytes that are one JSON document.
@@ -23,21 +24,27 @@ impl<'a> Document<'a> {
             at: error.valid_up_to(),
             message: "invalid UTF-8",
         })?;
-        let reader = Reader {
+        let mut reader = Reader {
             bytes,
             at: 0,
             key: Span::default(),
             slots: Vec::new(),
             strings: Strings::new(input),
-            open: Vec::new(),
+            inner: Container::OUTSIDE,
+            outer: Vec::new(),
             names: Vec::new(),
             limits,
             memory,
+            failure: ReadError::Refused,
         };
-        reader.document()
+        match reader.document() {
+            Some(()) => Ok(reader.strings.document(reader.slots)),
+            None => Err(reader.failure),
+        }
     }
 }
 
+/// Reads a document; what it returns is `None` where that failed, so that success costs little, and `failure` says why.
 struct Reader<'a, 'm> {
     bytes: &'a [u8],
     at: usize,
@@ -45,16 +52,36 @@ struct Reader<'a, 'm> {
     key: Span,
     slots: Vec<Slot>,
     strings: Strings<'a>,
-    /// Arrays and objects that are not closed yet.
-    open: Vec<u32>,
-    /// Members of the object that is being closed.
-    names: Vec<u32>,
+    /// The innermost array or object that is not closed yet, and those around it.
+    inner: Container,
+    outer: Vec<Container>,
+    /// A digest of each name of the objects that are not closed yet.
+    names: Vec<u64>,
     limits: Limits,
     memory: &'m mut dyn Memory,
+    failure: ReadError,
 }
 
-impl<'a> Reader<'a, '_> {
-    fn document(mut self) -> Result<Document<'a>, ReadError> {
+/// An array or object that is being read.
+#[derive(Clone, Copy)]
+struct Container {
+    slot: u32,
+    children: u32,
+    /// The byte that closes it.
+    close: u8,
+}
+
+impl Container {
+    /// Around the outermost value; no byte closes it.
+    const OUTSIDE: Self = Self {
+        slot: 0,
+        children: 0,
+        close: 0,
+    };
+}
+
+impl Reader<'_, '_> {
+    fn document(&mut self) -> Option<()> {
         self.blank();
         loop {
             if self.value()? == Next::Value {
@@ -62,195 +89,195 @@ impl<'a> Reader<'a, '_> {
             }
             loop {
                 self.blank();
-                let Some(&container) = self.open.last() else {
-                    return if self.at == self.bytes.len() {
-                        Ok(self.finish())
-                    } else {
-                        Err(self.error("text behind the document"))
-                    };
-                };
-                let object = self.slots[container as usize].tag == Tag::Object;
-                match (self.peek(), object) {
-                    (Some(b','), true) => {
+                let close = self.inner.close;
+                match self.peek() {
+                    Some(b',') if close == b']' => {
+                        self.at += 1;
+                        self.blank();
+                        break;
+                    }
+                    Some(b',') if close == b'}' => {
                         self.at += 1;
                         self.blank();
                         self.name()?;
                         break;
                     }
-                    (Some(b','), false) => {
-                        self.at += 1;
-                        self.blank();
-                        break;
-                    }
-                    (Some(b'}'), true) | (Some(b']'), false) => {
+                    Some(byte) if byte == close && close != 0 => {
                         self.at += 1;
                         self.close()?;
                     }
-                    (_, true) => return Err(self.error("expected `,` or `}`")),
-                    (_, false) => return Err(self.error("expected `,` or `]`")),
+                    None if close == 0 => return Some(()),
+                    Some(_) | None => return self.expected_end(),
                 }
             }
         }
     }
 
-    fn finish(self) -> Document<'a> {
-        self.strings.document(self.slots)
+    #[cold]
+    fn expected_end(&mut self) -> Option<()> {
+        self.fail(match self.inner.close {
+            b'}' => "expected `,` or `}`",
+            b']' => "expected `,` or `]`",
+            _ => "text behind the document",
+        })
     }
 
     /// Reads a scalar whole, or the opening of an array or object.
-    fn value(&mut self) -> Result<Next, ReadError> {
-        let start = self.at;
+    fn value(&mut self) -> Option<Next> {
         match self.peek() {
             Some(b'"') => {
                 let text = self.string()?;
                 self.push(Tag::String, text)?;
             }
             Some(b'-' | b'0'..=b'9') => {
-                let len = scan(&self.bytes[start..])
-                    .map_err(|at| ReadError::NotJson {
-                        at: start + at,
-                        message: "not a number",
-                    })?
-                    .len;
-                self.at += len;
-                self.push(Tag::Number, span(start, len))?;
+                let start = self.at;
+                match scan(&self.bytes[start..]) {
+                    Ok(parts) => self.at += parts.len,
+                    Err(at) => {
+                        self.at += at;
+                        return self.fail("not a number");
+                    }
+                }
+                self.push(Tag::Number, span(start, self.at - start))?;
             }
             Some(b'{') => {
-                self.open(Tag::Object)?;
+                self.open(Tag::Object, b'}')?;
                 if self.peek() == Some(b'}') {
                     self.at += 1;
                     self.close()?;
                 } else {
                     self.name()?;
-                    return Ok(Next::Value);
+                    return Some(Next::Value);
                 }
             }
             Some(b'[') => {
-                self.open(Tag::Array)?;
+                self.open(Tag::Array, b']')?;
                 if self.peek() == Some(b']') {
                     self.at += 1;
                     self.close()?;
                 } else {
-                    return Ok(Next::Value);
+                    return Some(Next::Value);
                 }
             }
-            Some(b't') => self.literal("true", Tag::True)?,
-            Some(b'f') => self.literal("false", Tag::False)?,
-            Some(b'n') => self.literal("null", Tag::Null)?,
-            Some(_) => return Err(self.error("expected a value")),
-            None => return Err(self.error("the text ends where a value is expected")),
+            Some(b't') => self.literal(b"true", Tag::True)?,
+            Some(b'f') => self.literal(b"false", Tag::False)?,
+            Some(b'n') => self.literal(b"null", Tag::Null)?,
+            Some(_) => return self.fail("expected a value"),
+            None => return self.fail("the text ends where a value is expected"),
         }
-        Ok(Next::Separator)
+        Some(Next::Separator)
     }
 
-    fn literal(&mut self, word: &str, tag: Tag) -> Result<(), ReadError> {
-        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.error("expected a value"));
+    fn literal(&mut self, word: &[u8], tag: Tag) -> Option<()> {
+        if !self.bytes[self.at..].starts_with(word) {
+            return self.fail("expected a value");
         }
         self.at += word.len();
         self.push(tag, Span::default())
     }
 
-    fn open(&mut self, tag: Tag) -> Result<(), ReadError> {
-        if self.open.len() >= self.limits.depth {
-            return Err(ReadError::TooDeep);
+    fn open(&mut self, tag: Tag, close: u8) -> Option<()> {
+        // The outside stands at the bottom of those around.
+        if self.outer.len() >= self.limits.depth {
+            return self.stop(ReadError::TooDeep);
         }
-        let place = index(self.slots.len());
+        let slot = index(self.slots.len());
         self.push(tag, Span::default())?;
-        self.open.push(place);
+        self.outer.push(self.inner);
+        self.inner = Container {
+            slot,
+            children: 0,
+            close,
+        };
         self.at += 1;
         self.blank();
-        Ok(())
+        Some(())
     }
 
-    fn close(&mut self) -> Result<(), ReadError> {
-        let Some(container) = self.open.pop() else {
-            return Ok(());
-        };
+    fn close(&mut self) -> Option<()> {
+        let closed = self.inner;
+        self.inner = self.outer.pop().unwrap_or(Container::OUTSIDE);
         let end = index(self.slots.len());
-        let slot = &mut self.slots[container as usize];
+        let repeats = closed.close == b'}' && self.forget_names(closed)?;
+        let slot = &mut self.slots[closed.slot as usize];
         slot.end = end;
-        if slot.tag == Tag::Object && slot.text.len > 1 {
-            let repeats = self.has_repeats(container)?;
-            self.slots[container as usize].repeats = repeats;
-        }
-        Ok(())
+        slot.text.len = closed.children;
+        slot.repeats = repeats;
+        Some(())
     }
 
-    /// Whether an object has a key twice: each pair of a few, sorted if there are many.
-    fn has_repeats(&mut self, container: u32) -> Result<bool, ReadError> {
-        const FEW: usize = 12;
-        let mut names = std::mem::take(&mut self.names);
-        names.clear();
-        let count = self.slots[container as usize].text.len as usize;
-        if names.capacity() < count {
-            if !self.memory.charge(count * size_of::<u32>()) {
-                return Err(ReadError::Refused);
-            }
-            names.reserve_exact(count);
-        }
-        let end = self.slots[container as usize].end;
-        let mut next = container + 1;
-        while next < end {
-            names.push(next);
-            next = self.slots[next as usize].end;
-        }
-        let repeats = if names.len() <= FEW {
-            names.iter().enumerate().any(|(i, &a)| {
-                names[..i]
-                    .iter()
-                    .any(|&b| self.name_of(a) == self.name_of(b))
-            })
+    /// Forgets the names of the innermost object, and says whether it has one twice.
+    fn forget_names(&mut self, object: Container) -> Option<bool> {
+        let start = self.names.len() - object.children as usize;
+        let suspicious = some_twice(&mut self.names[start..]);
+        self.names.truncate(start);
+        if suspicious {
+            self.has_repeats(object)
         } else {
-            names.sort_unstable_by(|&a, &b| self.name_of(a).cmp(self.name_of(b)));
-            names
-                .windows(2)
-                .any(|pair| self.name_of(pair[0]) == self.name_of(pair[1]))
-        };
-        self.names = names;
-        Ok(repeats)
+            Some(false)
+        }
     }
 
-    fn name_of(&self, slot: u32) -> &[u8] {
-        self.strings.bytes(self.slots[slot as usize].key)
+    /// Whether an object has a key twice, for sure.
+    #[cold]
+    fn has_repeats(&mut self, object: Container) -> Option<bool> {
+        let count = object.children as usize;
+        if !self.memory.charge(count * size_of::<u32>()) {
+            return self.stop(ReadError::Refused);
+        }
+        let mut names = Vec::with_capacity(count);
+        let end = self.slots.len();
+        let mut next = object.slot as usize + 1;
+        while next < end {
+            names.push(self.slots[next].key);
+            next = self.slots[next].end as usize;
+        }
+        names.sort_unstable_by(|&a, &b| self.strings.bytes(a).cmp(self.strings.bytes(b)));
+        let same = |pair: &[Span]| self.strings.bytes(pair[0]) == self.strings.bytes(pair[1]);
+        Some(names.windows(2).any(same))
     }
 
     /// Reads a member's name and the colon.
-    fn name(&mut self) -> Result<(), ReadError> {
+    fn name(&mut self) -> Option<()> {
         if self.peek() != Some(b'"') {
-            return Err(self.error("expected a member's name in double quotes"));
+            return self.fail("expected a member's name in double quotes");
         }
         self.key = self.string()?;
+        let len = self.key.len as usize;
+        let digest = if self.key.start & Span::UNESCAPED == 0 {
+            digest(self.bytes, self.key.start as usize, len)
+        } else {
+            digest(self.strings.bytes(self.key), 0, len)
+        };
+        if self.names.len() == self.names.capacity() {
+            self.grow_names()?;
+        }
+        self.names.push(digest);
         self.blank();
         if self.peek() != Some(b':') {
-            return Err(self.error("expected `:`"));
+            return self.fail("expected `:`");
         }
         self.at += 1;
         self.blank();
-        Ok(())
+        Some(())
     }
 
-    fn push(&mut self, tag: Tag, text: Span) -> Result<(), ReadError> {
+    #[cold]
+    fn grow_names(&mut self) -> Option<()> {
+        let wanted = (self.names.capacity() * 2).max(16);
+        if !self.memory.charge(wanted * size_of::<u64>()) {
+            return self.stop(ReadError::Refused);
+        }
+        self.names.reserve_exact(wanted - self.names.len());
+        Some(())
+    }
+
+    fn push(&mut self, tag: Tag, text: Span) -> Option<()> {
         let len = self.slots.len();
-        if len >= self.limits.nodes {
-            return Err(ReadError::TooManyNodes);
+        if len == self.slots.capacity() || len >= self.limits.nodes {
+            self.grow_slots()?;
         }
-        if len == self.slots.capacity() {
-            // Small answers have a value for each ten to twenty bytes, so the first guess is mostly the last.
-            let wanted = if len == 0 {
-                (self.bytes.len() / 16).max(8)
-            } else {
-                len * 2
-            }
-            .min(self.limits.nodes);
-            if !self.memory.charge(wanted * size_of::<Slot>()) {
-                return Err(ReadError::Refused);
-            }
-            self.slots.reserve_exact(wanted - len);
-        }
-        if let Some(&container) = self.open.last() {
-            self.slots[container as usize].text.len += 1;
-        }
+        self.inner.children += 1;
         let key = std::mem::take(&mut self.key);
         self.slots.push(Slot {
             key,
@@ -259,18 +286,56 @@ impl<'a> Reader<'a, '_> {
             tag,
             repeats: false,
         });
-        Ok(())
+        Some(())
+    }
+
+    #[cold]
+    fn grow_slots(&mut self) -> Option<()> {
+        let len = self.slots.len();
+        if len >= self.limits.nodes {
+            return self.stop(ReadError::TooManyNodes);
+        }
+        // Small answers have a value for each twelve to twenty bytes, so the first guess is mostly the last.
+        let wanted = if len == 0 {
+            (self.bytes.len() / 12).max(8)
+        } else {
+            len * 2
+        }
+        .min(self.limits.nodes);
+        if !self.memory.charge(wanted * size_of::<Slot>()) {
+            return self.stop(ReadError::Refused);
+        }
+        self.slots.reserve_exact(wanted - len);
+        Some(())
     }
 
     /// Reads a string from its opening to its closing quote.
-    fn string(&mut self) -> Result<Span, ReadError> {
-        let (text, end) = self.strings.read(self.at, self.memory)?;
-        self.at = end;
-        Ok(text)
+    fn string(&mut self) -> Option<Span> {
+        let start = self.at + 1;
+        let end = plain_run(self.bytes, start);
+        if self.bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return Some(span(start, end - start));
+        }
+        self.escaped_string()
+    }
+
+    #[cold]
+    fn escaped_string(&mut self) -> Option<Span> {
+        match self.strings.read(self.at, self.memory) {
+            Ok((text, end)) => {
+                self.at = end;
+                Some(text)
+            }
+            Err(error) => self.stop(error),
+        }
     }
 
     fn blank(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+        while let Some(byte) = self.peek()
+            && byte <= b' '
+            && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+        {
             self.at += 1;
         }
     }
@@ -279,11 +344,18 @@ impl<'a> Reader<'a, '_> {
         self.bytes.get(self.at).copied()
     }
 
-    fn error(&self, message: &'static str) -> ReadError {
-        ReadError::NotJson {
-            at: self.at.min(self.bytes.len()),
+    #[cold]
+    fn fail<T>(&mut self, message: &'static str) -> Option<T> {
+        self.stop(ReadError::NotJson {
+            at: self.at,
             message,
-        }
+        })
+    }
+
+    #[cold]
+    fn stop<T>(&mut self, failure: ReadError) -> Option<T> {
+        self.failure = failure;
+        None
     }
 }
 
@@ -292,6 +364,31 @@ impl<'a> Reader<'a, '_> {
 enum Next {
     Value,
     Separator,
+}
+
+/// A word that is the same for the same name, and mostly another for another one.
+fn digest(text: &[u8], at: usize, len: usize) -> u64 {
+    let tail = len
+        .checked_sub(8)
+        .and_then(|before| word(text, at + before));
+    head(text, at, len) ^ tail.unwrap_or(0).rotate_left(29) ^ (len as u64).rotate_right(8)
+}
+
+/// Whether some word is there twice: each pair of a few, sorted if there are many.
+fn some_twice(words: &mut [u64]) -> bool {
+    const FEW: usize = 16;
+    if words.len() <= FEW {
+        let mut rest = &*words;
+        while let Some((last, before)) = rest.split_last() {
+            if before.contains(last) {
+                return true;
+            }
+            rest = before;
+        }
+        return false;
+    }
+    words.sort_unstable();
+    words.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use crate::json::bounds::{Memory, ReadError};
 use crate::json::document::{Document, Slot, Span, span};
+use crate::json::word::word;
 
 /// Reads the strings of one input.
 pub(crate) struct Strings<'a> {
@@ -173,23 +174,24 @@ fn error(at: usize, message: &'static str) -> ReadError {
 }
 
 /// Where the next quote, backslash or control character stands (or the end), eight bytes at a step.
+#[inline]
 pub(crate) fn plain_run(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-    // The lowest byte that these mark is exact; borrows can only mark wrong ones above it.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    while let Some(chunk) = bytes[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let quotes = zeros(word ^ (ONES * u64::from(b'"')));
-        let slashes = zeros(word ^ (ONES * u64::from(b'\\')));
-        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = quotes | slashes | controls;
+    while let Some(word) = word(bytes, at) {
+        // Subtracting sets the highest bit of bytes that are smaller, and of larger ones that had it set before. The lowest byte that is marked is
+        // exact; borrows can only mark wrong ones above it.
+        let quotes = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
+        let slashes = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+        let controls = word.wrapping_sub(ONES * 0x20);
+        let found = (quotes | slashes | controls) & !word & HIGHS;
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    let rest = bytes[at..]
+    let rest = bytes.get(at..).unwrap_or_default();
+    let rest = rest
         .iter()
         .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
     rest.map_or(bytes.len(), |offset| at + offset)

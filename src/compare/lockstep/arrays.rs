@@ -115,8 +115,9 @@ impl Lockstep<'_, '_> {
         let old = self.old;
         self.reserve(old.count(node))?;
         self.entries.extend(old.children(node).map(|node| Entry {
+            head: 0,
+            mask: 0,
             node,
-            len: 0,
             found: false,
         }));
         let end = self.entries.len();

@@ -5,6 +5,7 @@
 
 use super::{Entry, Halt, Here, Lockstep, ensure};
 use crate::json::path::Step;
+use crate::json::word::{first, head, word};
 use crate::json::{Document, Node, Value};
 use std::borrow::Cow;
 
@@ -52,19 +53,52 @@ impl<'c> Lockstep<'c, '_> {
         if left.listed.is_none() && left.next < left.end {
             let child = Node(left.next);
             let slot = &self.old.slots[child.index()];
-            let quoted = self.old.quoted(slot.key);
-            if quoted.is_some_and(|quoted| self.new.eat_all(quoted)) {
+            if let Some((input, at)) = self.old.place(slot.key)
+                && self.new.eat_alike(input, at - 1, slot.key.len as usize + 2)
+            {
                 left.next = slot.end;
                 self.colon()?;
                 return self.pair(child, here);
             }
         }
-        let name = self.name()?;
-        self.colon()?;
         let start = match left.listed {
             Some(start) => start,
             None => self.list(left)?,
         };
+        match self.short_name(start) {
+            Some(child) => {
+                self.colon()?;
+                self.pair(child, here)
+            }
+            None => self.long_name(object, start, here),
+        }
+    }
+
+    /// Finds the name that stands here among a few, if it is as plain there as here.
+    fn short_name(&mut self, start: usize) -> Option<Node> {
+        let head = word(self.new.bytes(), self.new.at + 1)?;
+        let entries = &mut self.entries[start..];
+        if entries.len() > FEW || self.new.peek() != Some(b'"') {
+            return None;
+        }
+        for entry in entries {
+            if head & entry.mask == entry.head {
+                let key = self.old.slots[entry.node.index()].key;
+                let (input, from) = self.old.place(key)?;
+                if self.new.eat_alike(input, from - 1, key.len as usize + 2) {
+                    entry.take();
+                    return Some(entry.node);
+                }
+            }
+        }
+        None
+    }
+
+    /// Compares the member that stands here, whose name is written differently, or one of many, or not there at all.
+    #[inline(never)]
+    fn long_name(&mut self, object: Node, start: usize, here: Here) -> Result<(), Halt> {
+        let name = self.name()?;
+        self.colon()?;
         match find(&mut self.entries[start..], self.old, &name) {
             Some(child) => self.pair(child, here),
             None => self.extra(object, &name, here),
@@ -102,18 +136,13 @@ impl<'c> Lockstep<'c, '_> {
             if self.entries.len() == self.entries.capacity() {
                 self.reserve(1)?;
             }
-            self.entries.push(Entry {
-                node: Node(next),
-                len: slot.key.len,
-                found: false,
-            });
+            self.entries.push(Entry::new(self.old, Node(next)));
             next = slot.end;
         }
         let listed = self.entries.len() - start;
         self.work = self.work.saturating_sub(listed);
         if listed > FEW {
-            let old = self.old;
-            self.entries[start..].sort_unstable_by_key(|entry| old.key(entry.node));
+            sort(&mut self.entries[start..], self.old);
         }
         left.listed = Some(start);
         Ok(start)
@@ -121,6 +150,15 @@ impl<'c> Lockstep<'c, '_> {
 
     /// Compares the value that stands here with that of the same name.
     fn pair(&mut self, child: Node, here: Here) -> Result<(), Halt> {
+        if !here.ruled && !here.identities && !self.program.null_is_absent {
+            return self.value(child, here.below());
+        }
+        self.ruled_pair(child, here)
+    }
+
+    /// The same where the rules may say something.
+    #[inline(never)]
+    fn ruled_pair(&mut self, child: Node, here: Here) -> Result<(), Halt> {
         let rows = self.rows.len();
         let old = self.old;
         let mut member = self.below(here, Step::Name(old.key(child)));
@@ -204,6 +242,34 @@ impl<'c> Lockstep<'c, '_> {
     }
 }
 
+impl Entry {
+    /// No word that text begins with: 0xFF is no byte of UTF-8.
+    const NONE: u64 = u64::MAX;
+
+    fn new(old: &Document<'_>, node: Node) -> Self {
+        let key = old.slots[node.index()].key;
+        let len = key.len as usize + 1;
+        let (head, mask) = old.place(key).map_or((Self::NONE, 0), |(input, at)| {
+            (head(input, at, len), first(len))
+        });
+        Self {
+            head,
+            mask,
+            node,
+            found: false,
+        }
+    }
+
+    fn take(&mut self) {
+        (self.head, self.mask, self.found) = (Self::NONE, 0, true);
+    }
+}
+
+#[inline(never)]
+fn sort(entries: &mut [Entry], old: &Document<'_>) {
+    entries.sort_unstable_by_key(|entry| old.key(entry.node));
+}
+
 /// Takes the member of a name out of what is left.
 fn find(entries: &mut [Entry], old: &Document<'_>, name: &str) -> Option<Node> {
     let place = if entries.len() > FEW {
@@ -212,10 +278,10 @@ fn find(entries: &mut [Entry], old: &Document<'_>, name: &str) -> Option<Node> {
             .ok()
             .filter(|&place| !entries[place].found)
     } else {
-        entries.iter().position(|entry| {
-            entry.len as usize == name.len() && !entry.found && old.key(entry.node) == name
-        })
+        entries
+            .iter()
+            .position(|entry| !entry.found && old.key(entry.node) == name)
     }?;
-    entries[place].found = true;
+    entries[place].take();
     Some(entries[place].node)
 }
