@@ -14,6 +14,8 @@ pub(crate) trait Elements {
     fn hash(&self, side: Side, index: usize) -> u64;
     /// Whether equal hashes of an element are no sign of being equal.
     fn is_loose(&self, side: Side, index: usize) -> bool;
+    /// Whether two elements are seen to be equal without looking into them.
+    fn are_alike(&self, old: usize, new: usize) -> bool;
     /// Whether two elements are equal.
     fn same(&self, old: usize, new: usize) -> bool;
     /// The same, paid from the budget; `None` where that is spent.
@@ -112,6 +114,10 @@ impl<E: Elements> Elements for Turned<'_, E> {
 
     fn is_loose(&self, side: Side, index: usize) -> bool {
         self.0.is_loose(side.other(), index)
+    }
+
+    fn are_alike(&self, old: usize, new: usize) -> bool {
+        self.0.are_alike(new, old)
     }
 
     fn same(&self, old: usize, new: usize) -> bool {

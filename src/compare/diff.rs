@@ -28,7 +28,7 @@ pub(crate) struct Difference {
     pub(crate) contradictory: bool,
 }
 
-/// Finds how two values differ.
+/// Finds how two values differ that are not known to be equal.
 pub(crate) fn difference<'v>(judge: Judge<'v>, old: At<'v>, new: At<'v>) -> Difference {
     let mut walk = Walk {
         judge,
@@ -37,8 +37,9 @@ pub(crate) fn difference<'v>(judge: Judge<'v>, old: At<'v>, new: At<'v>) -> Diff
         places: BTreeMap::new(),
         patch: Builder::new(judge.effort),
         contradictory: false,
+        tries: old.size() + new.size(),
     };
-    walk.values(old, new);
+    walk.unequal(old, new);
     let (patch, patch_truncated) = walk.patch.finish();
     Difference {
         divergences: walk.divergences,
@@ -57,21 +58,22 @@ struct Walk<'v> {
     places: BTreeMap<(u64, Kind), usize>,
     patch: Builder<'v>,
     contradictory: bool,
+    /// Values that may still be compared without a hash that says they are equal.
+    tries: usize,
 }
 
 impl<'v> Walk<'v> {
     fn values(&mut self, old: At<'v>, new: At<'v>) {
+        if !self.are_equal(old, new) {
+            self.unequal(old, new);
+        }
+    }
+
+    /// Walks values of which nobody knows that they are equal.
+    fn unequal(&mut self, old: At<'v>, new: At<'v>) {
         let kind = match (old.value(), new.value()) {
-            (Value::Array, Value::Array) => {
-                return if !self.are_equal(old, new) {
-                    self.arrays(old, new);
-                };
-            }
-            (Value::Object, Value::Object) => {
-                return if !self.are_equal(old, new) {
-                    self.objects(old, new);
-                };
-            }
+            (Value::Array, Value::Array) => return self.arrays(old, new),
+            (Value::Object, Value::Object) => return self.objects(old, new),
             (a, b) if std::mem::discriminant(&a) != std::mem::discriminant(&b) => Kind::Type,
             (_, _) if self.judge.equal(old, new) => return,
             (_, _) => Kind::Changed,
@@ -80,8 +82,21 @@ impl<'v> Walk<'v> {
         self.patch.replace(&self.location, new);
     }
 
-    /// Whether two arrays or objects need no walk. Values that don't hash alike do, and so do those whose hashes say little.
-    fn are_equal(&self, old: At<'v>, new: At<'v>) -> bool {
+    /// Whether two arrays or objects need no walk: because they are written alike, because they are found equal, and where too much was found in vain,
+    /// because they hash alike and are equal. Values whose hashes say little are walked.
+    fn are_equal(&mut self, old: At<'v>, new: At<'v>) -> bool {
+        if !is_container(old) || !is_container(new) {
+            return false;
+        }
+        if old.is_written_as(new) {
+            return true;
+        }
+        if self.judge.program.tolerances.is_empty()
+            && let Some(left) = self.tries.checked_sub(old.size().min(new.size()))
+        {
+            self.tries = left;
+            return self.judge.equal(old, new);
+        }
         old.hash() == new.hash() && !old.is_loose() && self.judge.equal(old, new)
     }
 
@@ -253,6 +268,10 @@ impl<'v> Walk<'v> {
             self.divergences.push(Divergence { path, at, kind });
         }
     }
+}
+
+fn is_container(at: At<'_>) -> bool {
+    matches!(at.value(), Value::Array | Value::Object)
 }
 
 /// Two arrays, with the places of those elements that count.

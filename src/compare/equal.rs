@@ -29,8 +29,10 @@ impl<'v> Judge<'v> {
                 self.effort.owe(a.len() as u64 / 64);
                 a == b
             }
-            (Value::Array, Value::Array) => self.arrays_equal(old, new),
-            (Value::Object, Value::Object) => self.objects_equal(old, new),
+            (Value::Array, Value::Array) => old.is_written_as(new) || self.arrays_equal(old, new),
+            (Value::Object, Value::Object) => {
+                old.is_written_as(new) || self.objects_equal(old, new)
+            }
             (
                 Value::Null
                 | Value::Bool(_)
@@ -269,6 +271,10 @@ impl Elements for Pairs<'_> {
 
     fn is_loose(&self, side: Side, index: usize) -> bool {
         self.at(side, index).is_loose()
+    }
+
+    fn are_alike(&self, old: usize, new: usize) -> bool {
+        self.old[old].is_written_as(self.new[new])
     }
 
     fn same(&self, old: usize, new: usize) -> bool {

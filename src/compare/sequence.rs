@@ -8,8 +8,9 @@ pub(crate) fn common_ends(elements: &impl Elements) -> (usize, usize) {
     let (old, new) = (elements.len(Side::Old), elements.len(Side::New));
     let shorter = old.min(new);
     let equal = |i: usize, j: usize| {
-        elements.hash(Side::Old, i) == elements.hash(Side::New, j)
-            && (!elements.is_loose(Side::Old, i) || elements.try_same(i, j).unwrap_or(true))
+        elements.are_alike(i, j)
+            || elements.hash(Side::Old, i) == elements.hash(Side::New, j)
+                && (!elements.is_loose(Side::Old, i) || elements.try_same(i, j).unwrap_or(true))
     };
     let front = (0..shorter).take_while(|&i| equal(i, i)).count();
     let back = (0..shorter - front)

@@ -8,7 +8,7 @@ use crate::json::number::Small;
 use crate::json::path::{Progress, Step};
 use crate::json::word::head;
 use crate::json::{Decimal, Document, Node, Value};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::hash::{Hash, Hasher};
 
 /// What the rules say about one value.
@@ -52,7 +52,8 @@ pub(crate) struct View<'d> {
     program: &'d Program<'d>,
     /// One for each value, or none at all where no rule has a path.
     marks: Vec<Mark>,
-    hashes: OnceCell<Vec<u64>>,
+    /// One for each value that was asked for, 0 elsewhere.
+    hashes: OnceCell<Vec<Cell<u64>>>,
 }
 
 /// A value in its view.
@@ -113,19 +114,18 @@ impl<'d> View<'d> {
 
     /// A value's hash. The lowest bit says that some number in it has a tolerance.
     pub(crate) fn hash(&self, node: Node) -> u64 {
-        self.hashes.get_or_init(|| self.all_hashes())[node.index()]
-    }
-
-    /// Children stand behind their parents, so going backwards meets every child first.
-    fn all_hashes(&self) -> Vec<u64> {
-        let mut hashes = vec![0; self.document.len()];
-        for node in self.document.subtree(Node::ROOT).rev() {
-            hashes[node.index()] = self.own_hash(node, &hashes);
+        let hashes = self
+            .hashes
+            .get_or_init(|| vec![Cell::default(); self.document.len()]);
+        let known = &hashes[node.index()];
+        if known.get() == 0 {
+            known.set(self.own_hash(node) | KNOWN);
         }
-        hashes
+        known.get()
     }
 
-    fn own_hash(&self, node: Node, hashes: &[u64]) -> u64 {
+    /// As deep as the document, which is bounded.
+    fn own_hash(&self, node: Node) -> u64 {
         let mark = self.mark(node);
         let document = self.document;
         match document.value(node) {
@@ -134,11 +134,11 @@ impl<'d> View<'d> {
             Value::Bool(true) => strict(fold(4, IN_ORDER)),
             Value::Number(_) if mark.tolerance().is_some() => LOOSE | fold(8, IN_ORDER),
             Value::Number(text) => strict(hash_number(text)),
-            Value::String(text) => strict(hash_text(6, text.as_bytes())),
+            Value::String(text) => strict(hash_text(STRING, text.as_bytes())),
             Value::Array => {
                 let any_order = mark.unordered || mark.match_by().is_some();
                 let (mut hash, mut loose) = (7_u64, 0);
-                for child in self.visible(node).map(|child| hashes[child.index()]) {
+                for child in self.visible(node).map(|child| self.hash(child)) {
                     hash = if any_order {
                         hash.wrapping_add(fold(child, ANY_ORDER))
                     } else {
@@ -152,7 +152,7 @@ impl<'d> View<'d> {
                 let (mut hash, mut loose) = (8_u64, 0);
                 let mut add = |member: u64| hash = hash.wrapping_add(member);
                 let members = self.visible(node).map(|child| {
-                    let hash = hashes[child.index()];
+                    let hash = self.hash(child);
                     loose |= hash & LOOSE;
                     hash_text(hash, document.key_bytes(child))
                 });
@@ -186,6 +186,13 @@ impl<'v> At<'v> {
 
     pub(crate) fn hash(self) -> u64 {
         self.view.hash(self.node)
+    }
+
+    /// Whether two arrays or objects are equal because they are written alike. Where the rules ask for places that does not follow.
+    pub(crate) fn is_written_as(self, other: Self) -> bool {
+        let written = |at: Self| at.view.document.written(at.node);
+        !self.view.program.has_indexes
+            && written(self).is_some_and(|text| written(other) == Some(text))
     }
 
     /// Whether some number in the value has a tolerance, so that equal hashes say little.
@@ -239,7 +246,12 @@ pub(crate) struct Weight {
 }
 
 const LOOSE: u64 = 1;
+/// Set in every hash, so that none is 0.
+const KNOWN: u64 = 2;
 const IN_ORDER: u64 = 0x9E37_79B9_7F4A_7C15;
+/// What tells a number from a text of the same bits.
+const NUMBER: u64 = 0x8EBC_6AF0_9C88_C6E3;
+const STRING: u64 = 0x5899_65CC_7537_4CC3;
 const ANY_ORDER: u64 = 0xD1B5_4A32_D192_ED03;
 
 fn strict(hash: u64) -> u64 {
@@ -269,9 +281,9 @@ fn hash_text(seed: u64, text: &[u8]) -> u64 {
 fn hash_number(text: &str) -> u64 {
     if let Some(small) = Small::of(text) {
         let rest = (small.exponent as u64).rotate_left(8) | u64::from(small.negative);
-        return fold(fold(5 ^ small.digits, IN_ORDER) ^ rest, ANY_ORDER);
+        return fold(fold(NUMBER ^ small.digits, IN_ORDER) ^ rest, ANY_ORDER);
     }
-    let mut mixer = Mixer(5);
+    let mut mixer = Mixer(NUMBER);
     Decimal::parse(text).hash(&mut mixer);
     mixer.finish()
 }

@@ -45,7 +45,7 @@ pub(crate) enum Tag {
 pub(crate) struct Slot {
     /// The member's name, empty elsewhere.
     pub(crate) key: Span,
-    /// A number's or a string's text; of an array or object, `len` counts the children.
+    /// A number's or a string's text; an array or object from bracket to bracket.
     pub(crate) text: Span,
     /// First slot behind the subtree.
     pub(crate) end: u32,
@@ -131,13 +131,20 @@ impl Document<'_> {
         }
     }
 
-    /// How many children a node has.
+    /// How many children a node has, by counting them.
     #[must_use]
     pub fn count(&self, node: Node) -> usize {
+        self.children(node).count()
+    }
+
+    /// An array or object as it was written, from bracket to bracket. None for any other node, and where that is long: what is within it may be looked
+    /// at again, at each level.
+    pub(crate) fn written(&self, node: Node) -> Option<&[u8]> {
+        const LONG: u32 = 1_024;
         let slot = &self.slots[node.index()];
         match slot.tag {
-            Tag::Array | Tag::Object => slot.text.len as usize,
-            Tag::Null | Tag::False | Tag::True | Tag::Number | Tag::String => 0,
+            Tag::Array | Tag::Object => (slot.text.len <= LONG).then(|| self.bytes(slot.text)),
+            Tag::Null | Tag::False | Tag::True | Tag::Number | Tag::String => None,
         }
     }
 

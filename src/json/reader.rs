@@ -182,7 +182,7 @@ impl Reader<'_, '_> {
             return self.stop(ReadError::TooDeep);
         }
         let slot = index(self.slots.len());
-        self.push(tag, Span::default())?;
+        self.push(tag, span(self.at, 0))?;
         self.outer.push(self.inner);
         self.inner = Container {
             slot,
@@ -201,7 +201,7 @@ impl Reader<'_, '_> {
         let repeats = closed.close == b'}' && self.forget_names(closed)?;
         let slot = &mut self.slots[closed.slot as usize];
         slot.end = end;
-        slot.text.len = closed.children;
+        slot.text.len = index(self.at) - slot.text.start;
         slot.repeats = repeats;
         Some(())
     }

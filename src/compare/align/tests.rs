@@ -48,6 +48,10 @@ impl Elements for Numbers {
         self.tolerance != 0
     }
 
+    fn are_alike(&self, _old: usize, _new: usize) -> bool {
+        false
+    }
+
     fn same(&self, old: usize, new: usize) -> bool {
         (self.old[old] - self.new[new]).abs() <= self.tolerance
     }

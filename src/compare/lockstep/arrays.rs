@@ -15,9 +15,9 @@ impl Lockstep<'_, '_> {
 
     fn elements(&mut self, node: Node, here: Here) -> Result<(), Halt> {
         ensure(self.new.peek() == Some(b'['))?;
-        let len = self.old.count(node);
         let by_place = here.ruled && self.program.has_indexes;
-        let mut element = self.below(here, Step::Index { at: 0, len });
+        // Where places do not matter all elements are as the first one.
+        let mut element = self.below(here, Step::Index { at: 0, len: 1 });
         if let Some(identity) = here.mark.match_by() {
             element.identities = true;
             // The order of identities may save what differs in this one.
@@ -54,14 +54,14 @@ impl Lockstep<'_, '_> {
         self.new.at += 1;
         self.new.blank();
         let (old, program) = (self.old, self.program);
-        // Where the rules may hide elements, arrays of different lengths may be equal.
-        let other_length = if here.ruled {
+        let by_place = here.ruled && program.has_indexes;
+        // Where the rules may hide some elements and not others, arrays of different lengths may be equal.
+        let other_length = if by_place {
             Halt::Open
         } else {
             Halt::Different
         };
-        let by_place = here.ruled && program.has_indexes;
-        let len = old.count(node);
+        let len = if by_place { old.count(node) } else { 0 };
         for (at, child) in old.children(node).enumerate() {
             if at > 0 {
                 self.next_element(other_length)?;
@@ -113,7 +113,9 @@ impl Lockstep<'_, '_> {
     fn any_order(&mut self, node: Node, element: Here) -> Result<(), Halt> {
         let mut start = self.entries.len();
         let old = self.old;
-        self.reserve(old.count(node))?;
+        let count = old.count(node);
+        self.work = self.work.saturating_sub(count);
+        self.reserve(count)?;
         self.entries.extend(old.children(node).map(|node| Entry {
             head: 0,
             mask: 0,

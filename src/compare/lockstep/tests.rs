@@ -163,7 +163,8 @@ fn rules_are_kept_in_one_pass() {
     check("unordered $", "[1,2,2]", "[1,1,2]", Different);
     check("unordered $", "[1,2]", "[2,1,1]", Different);
     check("unordered $", "[1,2]", "[2]", Different);
-    check("unordered $; ignore $[0]", "[1,2]", "[1,2]", Open);
+    check("unordered $; ignore $[0]", "[1,2]", "[1, 2]", Open);
+    check("unordered $; ignore $[0]", "[1,2]", "[1,2] ", Equal);
     check(
         "unordered $",
         r#"[{"a":1,"b":2},{"a":1,"b":3}]"#,
@@ -171,7 +172,7 @@ fn rules_are_kept_in_one_pass() {
         Equal,
     );
     check("nulls", r#"{"a":null,"b":1}"#, r#"{"b":1,"c":null}"#, Equal);
-    check("nulls", r#"{"a":null}"#, r#"{"a":null}"#, Equal);
+    check("nulls", r#"{"a":null}"#, r#"{"a": null}"#, Equal);
     check("nulls", "[null]", "[]", Different);
     check("tolerance $.a 0.5", r#"{"a":1}"#, r#"{"a":1.5}"#, Equal);
     check(
@@ -180,7 +181,14 @@ fn rules_are_kept_in_one_pass() {
         r#"{"a":1.5,"b":1.5}"#,
         Different,
     );
-    check("tolerance $.* 0.5; unordered $", "[1,2]", "[1,2]", Open);
+    check(
+        "tolerance $..* 0.5; unordered $",
+        "[[1],[2]]",
+        "[[1], [2]]",
+        Open,
+    );
+    check("tolerance $.* 0.5; unordered $", "[1,2]", "[1, 2]", Open);
+    check("tolerance $.* 0.5; unordered $", "[1,2]", " [1,2]", Equal);
     check(
         "tolerance $.b 0.5; unordered $.a",
         r#"{"a":[1,2],"b":1}"#,
@@ -297,6 +305,11 @@ fn bounds_are_left_to_documents() {
     check("ignore $.b", old, new, limits(3, 5, 100), Finding::Equal);
     check("ignore $.b", old, new, limits(2, 5, 100), Finding::Open);
     check("ignore $.b", old, new, limits(3, 4, 100), Finding::Open);
+    // Values within what is written alike count too.
+    let (old, new) = (r#"{"a":[1,1],"c":[1,1]}"#, r#"{"b":2,"a":[1,1],"c":[1,1]}"#);
+    check("ignore $.b", old, new, limits(3, 8, 100), Finding::Equal);
+    check("ignore $.b", old, new, limits(3, 7, 100), Finding::Open);
+    let (old, new) = (r#"{"a":1}"#, r#"{"b":[[2]],"a":1}"#);
     check(
         "ignore $.b",
         old,

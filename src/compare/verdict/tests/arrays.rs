@@ -276,3 +276,14 @@ fn identities_within_identities_cost_no_more_than_the_budget() {
         );
     }
 }
+
+#[test]
+fn what_is_written_alike_may_differ_by_its_place() {
+    // Without its name the first element of old is none of those of new.
+    check_by(
+        "ignore $[0].a",
+        r#"[{"a":1},{"a":1}]"#,
+        r#"[{"b":1},{"a":1},{"a":1}]"#,
+        "extra $[*].b, extra $[*]",
+    );
+}
