@@ -1,6 +1,6 @@
 //! The lab's work: pairs are taken from their queues in batches, and judged side by side. One thread does it all but for long comparisons.
 //!
-//! A worker that offers a pair wakes the lab only if it sleeps. Awake, it takes what is there, and rests until a batch has come or [`PAUSE`] is over;
+//! A worker that offers a pair wakes the lab only if it sleeps. Awake, it takes what is there, and rests until a batch has come or a pause of 6 ms is over;
 //! it sleeps when nothing has come meanwhile. So under load it is woken once for many pairs, while a pair on its own is taken up at once. To wake a
 //! thread costs several times what a pair does.
 
