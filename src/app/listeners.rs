@@ -2,7 +2,12 @@
 
 use crate::app::failure::StartError;
 use crate::config::Settings;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
+
+/// Connections that may stand and wait to be accepted; the kernel takes `net.core.somaxconn` where that is less. One that finds this queue full is
+/// not refused, but tried again by its client after 1 s, 3 s, and so on: the 128 of the standard library make a burst of clients wait for seconds.
+const BACKLOG: i32 = 4096;
 
 /// The sockets of a proxy.
 #[derive(Debug)]
@@ -32,9 +37,35 @@ impl Listeners {
 }
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|source| StartError::Listen {
+    listen(address).map_err(|source| StartError::Listen {
         key,
         address,
         source,
     })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    // To listen again only moves the bound of the queue.
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::time::Duration;
+
+    #[test]
+    fn a_burst_of_clients_stands_before_one_of_them_is_accepted() {
+        let listener = bind("server.listen", (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let somaxconn = std::fs::read_to_string("/proc/sys/net/core/somaxconn");
+        let at_most = somaxconn.map_or(128, |number| number.trim().parse().unwrap());
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(5));
+        // Nobody accepts, so that one that finds the queue full never stands.
+        let clients: Result<Vec<_>, _> = (0..at_most.min(300)).map(connect).collect();
+        clients.unwrap();
+    }
 }
