@@ -9,6 +9,7 @@ mod proxy;
 
 use crossfade::app;
 use crossfade::config::Settings;
+use crossfade::config::settings::Listen;
 use crossfade::message::forwarded::Address;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -96,7 +97,9 @@ fn run(rung: Rung, file: &Path) -> Result<(), Box<dyn Error>> {
     reason = "connections live as long as the process, which is ended from outside"
 )]
 async fn accept(rung: Rung, settings: Settings) -> std::io::Result<()> {
-    let listener = TcpListener::bind(settings.server.listen.as_slice()).await?;
+    let mut addresses = settings.server.listen.iter().filter_map(Listen::tcp);
+    let address = addresses.next().expect("the ladder's file names a port");
+    let listener = TcpListener::bind(address).await?;
     let proxy = Arc::new(Proxy::new(rung, settings));
     loop {
         let (stream, peer) = listener.accept().await?;

@@ -1,7 +1,6 @@
 //! What can keep a proxy from starting.
 
 use std::io;
-use std::net::SocketAddr;
 
 /// Why a proxy did not start.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +11,7 @@ pub enum StartError {
         /// The key that names it.
         key: &'static str,
         /// The address.
-        address: SocketAddr,
+        address: String,
         /// Why not.
         #[source]
         source: io::Error,

@@ -1,21 +1,33 @@
 //! The sockets of a proxy, open before anything else starts, so that a port in use is told at once.
 
 use crate::app::failure::StartError;
+use crate::app::unix;
 use crate::config::Settings;
+use crate::config::settings::{Listen, ListenAddress};
+use crate::proxy::Door;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 /// Connections that may stand and wait to be accepted; the kernel takes `net.core.somaxconn` where that is less. One that finds this queue full is
 /// not refused, but tried again by its client after 1 s, 3 s, and so on: the 128 of the standard library make a burst of clients wait for seconds.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// The sockets of a proxy.
 #[derive(Debug)]
 pub struct Listeners {
     /// For clients.
-    pub clients: Vec<TcpListener>,
+    pub clients: Vec<Listener>,
     /// For the admin API.
     pub admin: TcpListener,
+}
+
+/// One socket for clients.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket.
+    pub door: Door,
+    /// Its file, if it has one: removed with this.
+    pub file: Option<unix::SocketFile>,
 }
 
 impl Listeners {
@@ -24,11 +36,7 @@ impl Listeners {
     /// # Errors
     /// [`StartError::Listen`] names the address that can't be opened.
     pub fn bind(settings: &Settings) -> Result<Self, StartError> {
-        let clients = settings
-            .server
-            .listen
-            .iter()
-            .map(|address| bind("server.listen", *address));
+        let clients = settings.server.listen.iter().map(Listener::bind);
         Ok(Self {
             clients: clients.collect::<Result<_, _>>()?,
             admin: bind("server.admin", settings.server.admin)?,
@@ -36,10 +44,45 @@ impl Listeners {
     }
 }
 
+impl Listener {
+    fn bind(listen: &Listen) -> Result<Self, StartError> {
+        Ok(match &listen.address {
+            ListenAddress::Tcp(address) => Self {
+                door: Door::Tcp(bind("server.listen", *address)?),
+                file: None,
+            },
+            ListenAddress::Unix(path) => {
+                let opened = unix::listen(path, listen.mode);
+                let (listener, file) = opened.map_err(|source| StartError::Listen {
+                    key: "server.listen",
+                    address: listen.address.to_string(),
+                    source,
+                })?;
+                Self {
+                    door: Door::Unix(listener),
+                    file: Some(file),
+                }
+            }
+        })
+    }
+
+    /// Where it is: its own port where the settings left the choice to the system.
+    pub(super) fn address(&self) -> io::Result<ListenAddress> {
+        Ok(match (&self.door, &self.file) {
+            (Door::Tcp(listener), _) => ListenAddress::Tcp(listener.local_addr()?),
+            (Door::Unix(_), Some(file)) => ListenAddress::Unix(file.path().to_owned()),
+            (Door::Unix(listener), None) => {
+                let address = listener.local_addr()?;
+                ListenAddress::Unix(address.as_pathname().unwrap_or("".as_ref()).to_owned())
+            }
+        })
+    }
+}
+
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     listen(address).map_err(|source| StartError::Listen {
         key,
-        address,
+        address: address.to_string(),
         source,
     })
 }

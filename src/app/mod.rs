@@ -9,10 +9,12 @@ mod running;
 mod signals;
 mod start;
 mod threads;
+mod unix;
 mod watch;
 
 pub use failure::StartError;
-pub use listeners::Listeners;
+pub use listeners::{Listener, Listeners};
 pub use running::Running;
 pub use start::{Start, start};
+pub use unix::SocketFile;
 pub use watch::{ConfigFile, Reading, check, read};

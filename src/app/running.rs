@@ -1,6 +1,7 @@
 //! A proxy that runs: what can be asked of it, and how it is stopped.
 
 use crate::app::threads::Runtimes;
+use crate::config::settings::ListenAddress;
 use crate::message::capture::Budget;
 use crate::plan::Live;
 use crate::proxy::accept::Stop;
@@ -33,7 +34,7 @@ pub(super) struct Shared {
 pub struct Running {
     pub(super) shared: Shared,
     runtimes: Runtimes,
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<ListenAddress>,
     admin: SocketAddr,
 }
 
@@ -41,7 +42,7 @@ impl Running {
     pub(super) fn new(
         shared: Shared,
         runtimes: Runtimes,
-        addresses: Vec<SocketAddr>,
+        addresses: Vec<ListenAddress>,
         admin: SocketAddr,
     ) -> Self {
         Self {
@@ -52,10 +53,20 @@ impl Running {
         }
     }
 
-    /// Where clients are served.
+    /// Where clients are served, in the order of the file.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub fn listening(&self) -> &[ListenAddress] {
         &self.addresses
+    }
+
+    /// The addresses among them that have a port.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let tcp = |address: &ListenAddress| match address {
+            ListenAddress::Tcp(address) => Some(*address),
+            ListenAddress::Unix(_) => None,
+        };
+        self.addresses.iter().filter_map(tcp).collect()
     }
 
     /// Where the admin API is.

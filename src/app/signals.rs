@@ -1,6 +1,7 @@
 //! SIGTERM and SIGINT drain, a second SIGINT ends at once, SIGHUP reads the file again.
 
 use crate::app::running::Running;
+use crate::config::settings::ListenAddress;
 use std::io;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,8 +23,11 @@ impl Running {
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut hangup = signal(SignalKind::hangup())?;
             // Told only now: who reads this may send a signal, which would have killed the process before.
-            for address in self.addresses() {
-                tracing::info!("serving on http://{address}");
+            for address in self.listening() {
+                match address {
+                    ListenAddress::Tcp(address) => tracing::info!("serving on http://{address}"),
+                    ListenAddress::Unix(_) => tracing::info!("serving on {address}"),
+                }
             }
             tracing::info!("admin API and metrics on http://{}", self.admin());
             loop {

@@ -2,7 +2,7 @@
 
 use crate::app::control;
 use crate::app::failure::StartError;
-use crate::app::listeners::Listeners;
+use crate::app::listeners::{Listener, Listeners};
 use crate::app::running::{Running, Shared};
 use crate::app::threads::{self, Runtimes};
 use crate::app::watch::{ConfigFile, Follower};
@@ -97,7 +97,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
     let addresses = listeners
         .clients
         .iter()
-        .map(|listener| listener.local_addr())
+        .map(Listener::address)
         .collect::<Result<_, _>>()?;
     let admin = listeners.admin.local_addr()?;
 

@@ -1,12 +1,12 @@
 //! The threads of a proxy, and how they end: acceptor and workers drain, then the lab stops, control last.
 
+use crate::app::listeners::Listener;
 use crate::proxy::WorkerParts;
 use crate::proxy::accept::{Stop, WorkerInlet, WorkerOutlet, accept, work};
 use crate::shadow::Lab;
 use crate::shadow::offer::Queues;
 use std::future::Future;
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use tokio::runtime;
@@ -105,19 +105,20 @@ impl Runtimes {
 /// One acceptor for all listeners.
 pub(super) fn acceptor(
     runtimes: &mut Runtimes,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     workers: Vec<WorkerInlet>,
     stop: watch::Receiver<Stop>,
 ) -> io::Result<()> {
-    for listener in &listeners {
-        listener.set_nonblocking(true)?;
-    }
     let thread = single("cf-accept".to_owned(), move || async move {
         let mut accepting = JoinSet::new();
-        for listener in listeners {
-            match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => {
-                    accepting.spawn(accept(listener, workers.clone(), stop.clone()));
+        for Listener { door, file } in listeners {
+            match door.open() {
+                Ok(door) => {
+                    let (workers, stop) = (workers.clone(), stop.clone());
+                    accepting.spawn(async move {
+                        let _until_stopped = file;
+                        accept(door, workers, stop).await;
+                    });
                 }
                 Err(error) => tracing::error!(%error, "a listener can't be used"),
             }

@@ -4,33 +4,10 @@ use crate::config::problem::{Fault, shorten};
 use crate::config::walk::{Item, Sink};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use toml::de::DeValue;
 
-/// `127.0.0.1:8080`, for `server.listen` and `server.admin`.
+/// `127.0.0.1:8080`, as `server.admin` is.
 pub(super) fn socket(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<SocketAddr> {
-    if matches!(item.value, DeValue::Table(_)) {
-        let fault = Fault::error(
-            "not-implemented",
-            "a table that listens is not implemented in this version",
-        );
-        item.report(
-            sink,
-            fault.hint("write the address as a text, as in \"127.0.0.1:8080\""),
-        );
-        return None;
-    }
     let text = item.text(sink)?;
-    if text.starts_with("unix:") {
-        let fault = Fault::error(
-            "not-implemented",
-            "a unix: address is not implemented in this version",
-        );
-        item.report(
-            sink,
-            fault.hint("write address and port, as in \"127.0.0.1:8080\""),
-        );
-        return None;
-    }
     if let Ok(address) = text.parse() {
         return Some(address);
     }

@@ -5,7 +5,7 @@ use crate::config::problem::{Fault, Problem, is_valid};
 use crate::config::route::{self, Placed};
 use crate::config::section::{Found, Section};
 use crate::config::server;
-use crate::config::settings::{Settings, Upstream};
+use crate::config::settings::{Listen, Settings, Upstream};
 use crate::config::syntax::Source;
 use crate::config::upstream;
 use crate::config::walk::{Env, Item, Sink};
@@ -171,12 +171,13 @@ fn check_reach(routes: &[Placed], sink: &mut Sink<'_>) {
 }
 
 /// Warns of a side that is this proxy itself: every request would come back, and be answered 508.
-fn check_loop(listen: &[SocketAddr], side: &Upstream, item: &Item<'_>, sink: &mut Sink<'_>) {
+fn check_loop(listen: &[Listen], side: &Upstream, item: &Item<'_>, sink: &mut Sink<'_>) {
     let host = side.authority.host().trim_matches(['[', ']']);
     let Ok(ip) = host.parse() else { return };
     let target = SocketAddr::new(ip, side.authority.port_u16().unwrap_or(80));
+    let mut addresses = listen.iter().filter_map(Listen::tcp);
     let (Some(own), DeValue::Table(table)) = (
-        listen.iter().find(|own| address::clash(own, &target)),
+        addresses.find(|own| address::clash(own, &target)),
         item.value,
     ) else {
         return;

@@ -5,6 +5,7 @@
 
 mod address;
 pub mod edit;
+mod listen;
 mod load;
 mod problem;
 mod quoted;

@@ -5,6 +5,7 @@ use crate::config::units::{self, UnitError};
 use crate::config::walk::{Item, Sink};
 use crate::route::bucket::Share;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -161,6 +162,20 @@ pub(super) fn salt(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<String> {
         fault.hint("it has 1 to 256 bytes, and no control characters"),
     );
     None
+}
+
+/// A path of a file.
+pub(super) fn path(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<PathBuf> {
+    let text = item.text(sink)?;
+    if text.is_empty() || text.contains('\0') {
+        let fault = Fault::error("bad-value", format!("`{}` is no path", item.name()));
+        item.report(
+            sink,
+            fault.hint("a path is relative to the file, or absolute"),
+        );
+        return None;
+    }
+    Some(PathBuf::from(text))
 }
 
 /// The name of a route.

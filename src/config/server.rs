@@ -1,15 +1,15 @@
 //! `[migration]`, `[server]` and `[samples]`.
 
 use crate::config::address;
+use crate::config::listen;
 use crate::config::problem::Fault;
 use crate::config::scalar;
 use crate::config::section::{Found, Section};
-use crate::config::settings::{Migration, Samples, Server, Values};
+use crate::config::settings::{Listen, ListenAddress, Migration, Samples, Server, Values};
 use crate::config::walk::{Item, Sink};
 use crate::route::decide::Serve;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use toml::de::DeValue;
+use std::path::Path;
 
 /// The values of `serve`.
 pub(super) const SERVE: [(&str, Serve); 3] = [
@@ -45,8 +45,11 @@ pub(super) fn samples(section: &Section<'_>, sink: &mut Sink<'_>) -> Samples {
 /// Reads `[server]`. Paths in it are relative to the file's directory.
 pub(super) fn server(section: &Section<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Server {
     let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let path = |item: &Item<'_>, sink: &mut Sink<'_>| path(item, sink).map(|p| file_dir.join(p));
-    let listen = section.read(sink, "listen", listen);
+    let path =
+        |item: &Item<'_>, sink: &mut Sink<'_>| scalar::path(item, sink).map(|p| file_dir.join(p));
+    let listen = section.read(sink, "listen", |item, sink| {
+        listen::listen(item, sink, file_dir)
+    });
     let admin = section.read(sink, "admin", address::socket);
     let workers = section.read(sink, "workers", |item, sink| {
         scalar::count(item, sink, 0..=MOST_WORKERS)
@@ -68,7 +71,7 @@ pub(super) fn server(section: &Section<'_>, sink: &mut Sink<'_>, file_dir: &Path
     check_admin(section, sink, &admin, no_token);
     // Nothing clashes with an address that is broken; that it is was told.
     let listen = match listen {
-        Found::Absent => vec![local(8080)],
+        Found::Absent => vec![Listen::new(ListenAddress::Tcp(local(8080)))],
         Found::Broken => Vec::new(),
         Found::Good(addresses) => addresses,
     };
@@ -91,39 +94,6 @@ pub(super) fn server(section: &Section<'_>, sink: &mut Sink<'_>, file_dir: &Path
     server
 }
 
-/// One address, or a list of them that can all listen.
-fn listen(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Vec<SocketAddr>> {
-    let DeValue::Array(array) = item.value else {
-        return address::socket(item, sink).map(|address| vec![address]);
-    };
-    if array.is_empty() {
-        let fault = Fault::error("bad-value", "`listen` is an empty list");
-        item.report(
-            sink,
-            fault.hint("name at least one address, as in \"127.0.0.1:8080\""),
-        );
-        return None;
-    }
-    let mut good = Vec::new();
-    let mut all = true;
-    for item in item.elements(array) {
-        let Some(address) = address::socket(&item, sink) else {
-            all = false;
-            continue;
-        };
-        if good.iter().any(|other| address::clash(other, &address)) {
-            let fault = Fault::error(
-                "same-address",
-                format!("{address} is taken by an earlier address of the list"),
-            );
-            item.report(sink, fault.hint("name each address and port once"));
-            all = false;
-        }
-        good.push(address);
-    }
-    all.then_some(good)
-}
-
 /// An admin API that others can reach wants a token.
 fn check_admin(
     section: &Section<'_>,
@@ -144,11 +114,8 @@ fn check_admin(
 
 /// The admin API listens on an address of its own, given or by default.
 fn check_clash(section: &Section<'_>, sink: &mut Sink<'_>, server: &Server) {
-    let Some(taken) = server
-        .listen
-        .iter()
-        .find(|address| address::clash(address, &server.admin))
-    else {
+    let mut addresses = server.listen.iter().filter_map(|listen| listen.tcp());
+    let Some(taken) = addresses.find(|address| address::clash(address, &server.admin)) else {
         return;
     };
     let given = section.item("admin").or_else(|| section.item("listen"));
@@ -162,17 +129,4 @@ fn check_clash(section: &Section<'_>, sink: &mut Sink<'_>, server: &Server) {
             Fault::error("same-address", message).hint("give the admin API a port of its own"),
         );
     }
-}
-
-fn path(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<PathBuf> {
-    let text = item.text(sink)?;
-    if text.is_empty() || text.contains('\0') {
-        let fault = Fault::error("bad-value", format!("`{}` is no path", item.name()));
-        item.report(
-            sink,
-            fault.hint("a path is relative to the file, or absolute"),
-        );
-        return None;
-    }
-    Some(PathBuf::from(text))
 }

@@ -7,6 +7,7 @@ use crate::route::pattern::Pattern;
 use crate::side::Side;
 use crate::template::Template;
 use ipnet::IpNet;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,8 +54,8 @@ pub struct Migration {
 /// `[server]`. All but the last fields need a restart to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Addresses for clients.
-    pub listen: Vec<SocketAddr>,
+    /// Where clients connect; at least one.
+    pub listen: Vec<Listen>,
     /// Address of the admin API.
     pub admin: SocketAddr,
     /// Threads that serve; 0 for one a core.
@@ -69,6 +70,53 @@ pub struct Server {
     pub admin_hosts: Vec<String>,
     /// File of the bearer token that guards `/api/*`.
     pub admin_token_file: Option<PathBuf>,
+}
+
+/// One of `server.listen`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Where.
+    pub address: ListenAddress,
+    /// Permissions of the file of a Unix socket.
+    pub mode: u32,
+}
+
+impl Listen {
+    /// An address with every default.
+    #[must_use]
+    pub fn new(address: ListenAddress) -> Self {
+        Self {
+            address,
+            mode: 0o660,
+        }
+    }
+
+    /// The address, if it is one of TCP.
+    #[must_use]
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self.address {
+            ListenAddress::Tcp(address) => Some(address),
+            ListenAddress::Unix(_) => None,
+        }
+    }
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// An address and a port.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket; like `state_dir`.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// `[old]` or `[new]`.

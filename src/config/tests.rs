@@ -4,7 +4,7 @@ mod generated;
 mod mistakes;
 mod routes;
 
-use crate::config::settings::{Fallback, HostRule, Settings, Values};
+use crate::config::settings::{Fallback, HostRule, Listen, ListenAddress, Settings, Values};
 use crate::config::{Loaded, load};
 use crate::route::decide::Serve;
 use std::path::Path;
@@ -26,7 +26,7 @@ name   = "tags"
 serve  = "old"
 shadow = false
 [server]
-listen  = ["127.0.0.1:8080", "[::1]:8080"]
+listen  = ["127.0.0.1:8080", { address = "[::1]:8080" }, "unix:cf.sock", { address = "unix:/run/cf.sock", mode = "0600" }]
 admin   = "0.0.0.0:9900"
 workers = 4
 state_dir = "/var/lib/crossfade"
@@ -96,7 +96,8 @@ fn the_smallest_file_has_every_default() {
     assert_eq!(settings.migration.name, "tags");
     assert_eq!(settings.migration.serve, Serve::Split);
     assert!(settings.migration.shadow);
-    assert_eq!(settings.server.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    let listen = ListenAddress::Tcp("127.0.0.1:8080".parse().unwrap());
+    assert_eq!(settings.server.listen, [Listen::new(listen)]);
     assert_eq!(settings.server.admin, "127.0.0.1:9900".parse().unwrap());
     assert_eq!(settings.server.workers, 0);
     assert_eq!(settings.server.state_dir, Path::new("/srv/state"));
@@ -150,7 +151,22 @@ fn the_reference_says_what_it_says() {
         (settings.migration.serve, settings.migration.shadow),
         (Serve::Old, false)
     );
-    assert_eq!(settings.server.listen.len(), 2);
+    let listen: Vec<_> = settings
+        .server
+        .listen
+        .iter()
+        .map(|l| (l.address.to_string(), l.mode))
+        .collect();
+    let expected = [
+        ("127.0.0.1:8080", 0o660),
+        ("[::1]:8080", 0o660),
+        ("unix:/srv/cf.sock", 0o660),
+        ("unix:/run/cf.sock", 0o600),
+    ];
+    assert_eq!(
+        listen,
+        expected.map(|(address, mode)| (address.to_owned(), mode))
+    );
     assert_eq!(settings.server.state_dir, Path::new("/var/lib/crossfade"));
     assert_eq!(
         settings.server.admin_token_file.as_deref(),

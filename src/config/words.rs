@@ -39,6 +39,12 @@ pub(super) const SERVER: Words = Words {
     later: &["drain_delay", "drain_timeout"],
 };
 
+pub(super) const LISTEN: Words = Words {
+    place: "listen",
+    known: &["address", "mode"],
+    later: &["tls", "h2c", "proxy_protocol"],
+};
+
 pub(super) const OLD: Words = Words {
     place: "[old]",
     known: &["url", "connect_timeout", "timeout", "host", "pool"],
@@ -111,9 +117,9 @@ pub(super) const COMPARE: Words = Words {
     later: &["recheck", "lag", "settle", "shape", "map"],
 };
 
-const ALL: [&Words; 12] = [
-    &TOP, &MIGRATION, &SERVER, &OLD, &NEW, &POOL, &SAMPLES, &ROUTE, &PIN, &FALLBACK, &SHADOW,
-    &COMPARE,
+const ALL: [&Words; 13] = [
+    &TOP, &MIGRATION, &SERVER, &LISTEN, &OLD, &NEW, &POOL, &SAMPLES, &ROUTE, &PIN, &FALLBACK,
+    &SHADOW, &COMPARE,
 ];
 
 impl Words {

@@ -4,7 +4,6 @@ use crate::app::StartError;
 use crate::side::Side;
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Why the demo or a part of it ended.
@@ -39,6 +38,9 @@ pub enum DemoError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The load has nothing to connect to.
+    #[error("server.listen names no address with a port, which the demo's load connects to")]
+    NoPort,
     /// An address to listen on is taken.
     #[error(
         "{address} is in use: stop what listens there (`ss -ltnp` shows it; another demo perhaps), or change {key} in {}",
@@ -46,7 +48,7 @@ pub enum DemoError {
     )]
     InUse {
         /// The address.
-        address: SocketAddr,
+        address: String,
         /// The key of the file that names it.
         key: &'static str,
         /// The file.
@@ -56,7 +58,7 @@ pub enum DemoError {
     #[error("cannot listen on {address}, which {key} in {} names", file.display())]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: String,
         /// The key of the file that names it.
         key: &'static str,
         /// The file.
@@ -100,7 +102,7 @@ impl DemoError {
     #[must_use]
     pub fn is_unusable(&self) -> bool {
         match self {
-            Self::Settings { .. } | Self::NotLoopback { .. } => true,
+            Self::Settings { .. } | Self::NotLoopback { .. } | Self::NoPort => true,
             Self::Write { .. }
             | Self::InUse { .. }
             | Self::Listen { .. }
@@ -130,7 +132,7 @@ impl DemoError {
 
     /// The error of a bind: "in use" says what to do about it.
     pub fn listen(
-        address: SocketAddr,
+        address: String,
         key: &'static str,
         file: impl Into<PathBuf>,
         source: io::Error,

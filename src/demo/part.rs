@@ -51,7 +51,7 @@ pub fn backend(side: Side, part: &Part) -> Result<(), DemoError> {
     };
     runtime()?.block_on(async {
         let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|error| DemoError::listen(address, key, &part.config, error))?;
+        let listener = listener.map_err(|error| DemoError::listen(address.to_string(), key, &part.config, error))?;
         // Answers are small: none may wait for a second packet.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let catalog = Catalog::new(data::entries());

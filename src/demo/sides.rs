@@ -1,6 +1,7 @@
 //! Where the demo's parts listen and connect, as a settings file names it. Anything but this machine is refused: the demo must never load a service that is not its own.
 
 use crate::config::Settings;
+use crate::config::settings::Listen;
 use crate::demo::error::DemoError;
 use crate::side::Side;
 use http::uri::Authority;
@@ -25,8 +26,8 @@ impl Sides {
                 problem,
             })
         };
-        let listen = settings.server.listen.first().copied();
-        let proxy = listen.expect("settings have at least one address to listen on");
+        let mut addresses = settings.server.listen.iter().filter_map(Listen::tcp);
+        let proxy = addresses.next().ok_or(DemoError::NoPort)?;
         Ok(Self {
             backends: [backend(Side::Old)?, backend(Side::New)?],
             proxy: reachable(proxy),

@@ -4,6 +4,7 @@
 
 use crate::message::forwarded::Address;
 use crate::proxy::serve::serve;
+use crate::proxy::socket::{OpenDoor, Socket, Visitor};
 use crate::proxy::timer::ConnectionTimer;
 use crate::proxy::worker::{Worker, WorkerParts};
 use crate::telemetry::{Held, Rejected, Telemetry};
@@ -12,13 +13,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -42,7 +42,7 @@ pub enum Stop {
 /// A connection on its way to a worker.
 #[derive(Debug)]
 struct Arrival {
-    stream: std::net::TcpStream,
+    visitor: Visitor,
     peer: IpAddr,
     /// Counted at the worker from here on.
     load: Load,
@@ -85,22 +85,18 @@ pub fn inlet() -> (WorkerInlet, WorkerOutlet) {
 }
 
 /// Accepts from one listener until the proxy stops. Descriptors used up, it pauses rather than spins.
-pub async fn accept(
-    listener: TcpListener,
-    workers: Vec<WorkerInlet>,
-    mut stop: watch::Receiver<Stop>,
-) {
+pub async fn accept(door: OpenDoor, workers: Vec<WorkerInlet>, mut stop: watch::Receiver<Stop>) {
     let mut failures = 0;
     loop {
         let accepted = tokio::select! {
             biased;
             () = stopping(&mut stop) => return,
-            accepted = listener.accept() => accepted,
+            accepted = door.accept() => accepted,
         };
-        match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
-            Ok((stream, peer)) => {
+        match accepted {
+            Ok((visitor, peer)) => {
                 failures = 0;
-                hand_over(stream, peer, &workers);
+                hand_over(visitor, peer, &workers);
             }
             Err(error) if is_about_the_peer(&error) => {}
             Err(error) => {
@@ -126,7 +122,7 @@ fn is_about_the_peer(error: &io::Error) -> bool {
     )
 }
 
-fn hand_over(stream: std::net::TcpStream, peer: SocketAddr, workers: &[WorkerInlet]) {
+fn hand_over(visitor: Visitor, peer: IpAddr, workers: &[WorkerInlet]) {
     let Some(worker) = workers
         .iter()
         .min_by_key(|worker| worker.connections.load(Ordering::Relaxed))
@@ -137,8 +133,8 @@ fn hand_over(stream: std::net::TcpStream, peer: SocketAddr, workers: &[WorkerInl
     let load = Load(Arc::clone(&worker.connections));
     // A worker that has ended takes no more; the connection closes with the refused message.
     let _ = worker.arrivals.send(Arrival {
-        stream,
-        peer: peer.ip(),
+        visitor,
+        peer,
         load,
     });
 }
@@ -180,16 +176,12 @@ pub async fn work(parts: WorkerParts, mut outlet: WorkerOutlet, mut stop: watch:
 }
 
 fn begin(worker: &Arc<Worker>, arrival: Arrival, stop: watch::Receiver<Stop>) {
-    let stream = arrival
-        .stream
-        .set_nodelay(true)
-        .and_then(|()| TcpStream::from_std(arrival.stream));
-    let stream = match stream {
-        Ok(stream) => stream,
+    let socket = match arrival.visitor.enter() {
+        Ok(socket) => socket,
         Err(error) => return tracing::debug!(%error, "a connection was gone before it was served"),
     };
     let shown = worker.telemetry().process().connections.hold();
-    let connection = converse(Arc::clone(worker), stream, arrival.peer, stop);
+    let connection = converse(Arc::clone(worker), socket, arrival.peer, stop);
     worker.spawn(async move {
         let _counted: (Load, Held) = (arrival.load, shown);
         connection.await;
@@ -198,7 +190,7 @@ fn begin(worker: &Arc<Worker>, arrival: Arrival, stop: watch::Receiver<Stop>) {
 
 async fn converse(
     worker: Arc<Worker>,
-    stream: TcpStream,
+    socket: Socket,
     peer: IpAddr,
     mut stop: watch::Receiver<Stop>,
 ) {
@@ -211,7 +203,7 @@ async fn converse(
             .timer(ConnectionTimer::default())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_header_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(socket), service)
     );
     let news = stop.clone();
     let mut told = Some(pin!(stopping(&mut stop)));

@@ -10,9 +10,11 @@ mod meter;
 mod observe;
 mod outbox;
 mod serve;
+mod socket;
 mod timer;
 mod upload;
 mod worker;
 
 pub use serve::MAX_TARGET;
+pub use socket::{Door, OpenDoor};
 pub use worker::{Worker, WorkerParts};

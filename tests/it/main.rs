@@ -22,6 +22,7 @@ mod gone;
 mod harness;
 mod headers;
 mod isolation;
+mod listeners;
 mod live;
 mod pools;
 mod prometheus;

@@ -1,6 +1,7 @@
 //! The request that is asked about, as the proxy would see it: what `curl` would send for the same words.
 
 use crate::config::Settings;
+use crate::config::settings::Listen;
 use crate::message::forwarded::{Address, Peer, Scheme};
 use crate::message::hop::{is_target, settle_host};
 use crate::message::survey::Survey;
@@ -10,6 +11,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// The proxy's first address, as Host says it; one of Unix sockets alone is asked for as curl does.
+fn own_address(settings: &Settings) -> String {
+    let mut addresses = settings.server.listen.iter().filter_map(Listen::tcp);
+    let own = addresses.next().map(|address| address.to_string());
+    own.unwrap_or_else(|| "localhost".to_owned())
+}
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -29,12 +37,9 @@ impl Asked {
         for Field(name, value) in fields {
             headers.append(name, value.clone());
         }
-        let host = url
-            .host
-            .clone()
-            .or_else(|| settings.server.listen.first().map(ToString::to_string));
+        let host = url.host.clone().unwrap_or_else(|| own_address(settings));
         if !headers.contains_key(HOST)
-            && let Some(host) = host.and_then(|host| HeaderValue::from_str(&host).ok())
+            && let Ok(host) = HeaderValue::from_str(&host)
         {
             headers.insert(HOST, host);
         }

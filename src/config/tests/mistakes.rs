@@ -102,13 +102,8 @@ fn unknown_keys_and_keys_of_later_versions() {
     );
     check_in(
         "[server]",
-        "listen = \"unix:/x\"",
-        "8:10-8:19 not-implemented server.listen",
-    );
-    check_in(
-        "[server]",
-        "listen = [{ address = \"a\" }]",
-        "8:11-8:28 not-implemented server.listen[0]",
+        "listen = { address = \"127.0.0.1:1\", h2c = true }",
+        "8:37-8:40 not-implemented server.listen.h2c",
     );
     check_in(
         "[samples]",
@@ -344,6 +339,38 @@ fn addresses() {
         "listen = [\"[::1]:1\", \"[::1]:1\"]",
         "8:22-8:31 same-address server.listen[1]",
     );
+    check_in(
+        "[server]",
+        "listen = [{ address = \"127.0.0.1\" }]",
+        "8:23-8:34 bad-address server.listen[0].address",
+    );
+    check_in(
+        "[server]",
+        "listen = [{ mode = \"0600\" }]",
+        "8:11-8:28 missing-key server.listen[0].address",
+    );
+    check_in(
+        "[server]",
+        "listen = \"unix:\"",
+        "8:10-8:17 bad-address server.listen",
+    );
+    check_in(
+        "[server]",
+        "listen = [\"unix:x\", \"unix:./x\"]",
+        "8:21-8:31 same-address server.listen[1]",
+    );
+    check_in(
+        "[server]",
+        "listen = { address = \"127.0.0.1:1\", mode = \"0600\" }",
+        "8:44-8:50 bad-value server.listen.mode",
+    );
+    for mode in ["600", "0o600", "01777", "0800", "0000", ""] {
+        check_in(
+            "[server]",
+            &format!("listen = {{ address = \"unix:x\", mode = \"{mode}\" }}"),
+            &format!("8:39-8:{} bad-value server.listen.mode", 41 + mode.len()),
+        );
+    }
     check_in(
         "[server]",
         "listen = \"127.0.0.1:9900\"",

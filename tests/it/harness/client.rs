@@ -1,15 +1,16 @@
 //! A client on a raw socket: it sends exactly the bytes that a test gives it, and reads answers strictly by RFC 9112.
 
-use super::PATIENCE;
+use super::wire::Wire;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Wire,
     read: Vec<u8>,
 }
 
@@ -93,17 +94,26 @@ impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address)
             .unwrap_or_else(|error| panic!("connect to {address}: {error}"));
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
+        Self::over(Wire::tcp(stream))
+    }
+
+    /// A connection to a Unix socket.
+    #[track_caller]
+    pub(crate) fn connect_unix(path: &Path) -> Self {
+        Self::over(Wire::unix(path))
+    }
+
+    /// One that stands already.
+    pub(crate) fn over(stream: Wire) -> Self {
         Self {
             stream,
             read: Vec::new(),
         }
     }
 
+    #[track_caller]
     pub(crate) fn local_address(&self) -> SocketAddr {
-        self.stream.local_addr().unwrap()
+        self.stream.socket().local_addr().unwrap()
     }
 
     /// Sends exactly these bytes.
@@ -306,21 +316,22 @@ impl Client {
 
     /// Whether bytes or an end have arrived that were not read yet.
     pub(crate) fn has_news(&mut self) -> bool {
-        self.stream.set_nonblocking(true).unwrap();
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).unwrap();
+        let socket = self.stream.socket();
+        socket.set_nonblocking(true).unwrap();
+        let peeked = socket.peek(&mut [0]);
+        socket.set_nonblocking(false).unwrap();
         !self.read.is_empty()
             || !matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Says that no more will be sent, and keeps reading.
     pub(crate) fn finish_sending(&self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        self.stream.finish_sending();
     }
 
     /// Ends the connection with RST, as a client that crashed does.
     pub(crate) fn reset(self) {
-        super::peer::reset(self.stream);
+        super::peer::reset(self.stream.into_socket());
     }
 }
 

@@ -93,12 +93,15 @@ impl Setup {
     }
 
     /// Clients are served at this address instead of a port of 127.0.0.1.
-    pub(crate) fn listen(mut self, address: SocketAddr) -> Self {
+    pub(crate) fn listen(self, address: SocketAddr) -> Self {
+        self.listens(&format!("\"{address}\""))
+    }
+
+    /// What stands behind `listen =` instead.
+    pub(crate) fn listens(mut self, value: &str) -> Self {
         for lines in self.sections.get_mut("server").into_iter().flatten() {
-            *lines = lines.replace(
-                "listen = \"127.0.0.1:0\"",
-                &format!("listen = \"{address}\""),
-            );
+            let value = format!("listen = {value}");
+            *lines = lines.replace("listen = \"127.0.0.1:0\"", &value);
         }
         self
     }
