@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener};
 
 /// Connections that may stand and wait to be accepted; the kernel takes `net.core.somaxconn` where that is less. One that finds this queue full is
 /// not refused, but tried again by its client after 1 s, 3 s, and so on: the 128 of the standard library make a burst of clients wait for seconds.
-pub(super) const BACKLOG: i32 = 4096;
+const BACKLOG: i32 = 4096;
 
 /// The sockets of a proxy.
 #[derive(Debug)]
@@ -52,7 +52,10 @@ impl Listener {
                 file: None,
             },
             ListenAddress::Unix(path) => {
-                let opened = unix::listen(path, listen.mode);
+                let opened = unix::listen(path, listen.mode).and_then(|opened| {
+                    rustix::net::listen(&opened.0, BACKLOG)?;
+                    Ok(opened)
+                });
                 let (listener, file) = opened.map_err(|source| StartError::Listen {
                     key: "server.listen",
                     address: listen.address.to_string(),

@@ -1,6 +1,5 @@
 //! Unix sockets for clients: a file left by a process that died is replaced, one that somebody listens at is not; ours goes with us.
 
-use crate::app::listeners::BACKLOG;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -44,8 +43,6 @@ pub(super) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, Socket
         identity: identity(path)?,
     };
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-    // To listen again only moves the bound of the queue.
-    rustix::net::listen(&listener, BACKLOG)?;
     Ok((listener, file))
 }
 
