@@ -5,7 +5,6 @@ use crate::app::failure::StartError;
 use crate::app::running::Shared;
 use crate::app::threads::Runtimes;
 use crate::app::watch::Follower;
-use crate::proxy::accept::Stop;
 use crate::telemetry::Telemetry;
 use std::future::pending;
 use std::net::TcpListener;
@@ -25,18 +24,15 @@ pub(super) fn begin(
     reloads: UnboundedReceiver<()>,
     shared: &Shared,
 ) -> Result<(), StartError> {
-    let readiness = admin::Readiness::default();
-    readiness.open();
     let router = admin::router(Admin {
         live: Arc::clone(&shared.live),
         telemetry: Arc::clone(&shared.telemetry),
         mismatches: Arc::clone(&shared.mismatches),
         state: Arc::clone(&shared.state),
-        readiness: readiness.clone(),
+        readiness: shared.readiness.clone(),
         address: listener.local_addr()?,
     });
     let telemetry = Arc::clone(&shared.telemetry);
-    let mut draining = shared.stop.subscribe();
     runtimes.control(move |stop| async move {
         let mut stopped = stop.clone();
         let admin = admin::serve(listener, router, admin::Limits::default(), async move {
@@ -49,11 +45,6 @@ pub(super) fn begin(
                 None => pending().await,
             }
         };
-        let unready = async {
-            let _ = draining.wait_for(|stop| *stop != Stop::Running).await;
-            readiness.close();
-            pending().await
-        };
         tokio::select! {
             served = admin => {
                 if let Err(error) = served {
@@ -62,7 +53,6 @@ pub(super) fn begin(
             }
             () = follow => {}
             () = upkeep(&telemetry) => {}
-            () = unready => {}
         }
     })?;
     Ok(())

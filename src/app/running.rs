@@ -1,5 +1,6 @@
 //! A proxy that runs: what can be asked of it, and how it is stopped.
 
+use crate::admin::Readiness;
 use crate::app::threads::Runtimes;
 use crate::config::settings::ListenAddress;
 use crate::message::capture::Budget;
@@ -14,9 +15,6 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// How long requests may go on after a stop was asked for.
-pub(super) const DRAIN: Duration = Duration::from_secs(30);
-
 /// What the threads of a proxy share with whoever started it.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
@@ -25,6 +23,7 @@ pub(super) struct Shared {
     pub(super) mismatches: Arc<Mismatches>,
     pub(super) shadow_memory: Arc<Budget>,
     pub(super) state: Arc<StateDir>,
+    pub(super) readiness: Readiness,
     pub(super) stop: watch::Sender<Stop>,
     pub(super) reload: mpsc::UnboundedSender<()>,
 }
@@ -111,12 +110,25 @@ impl Running {
         let _ = self.shared.reload.send(());
     }
 
-    /// Stops: no new connections, what runs may go on for at most 30 seconds. Blocks until every thread has ended.
-    pub fn stop(mut self) {
-        self.end(DRAIN);
+    /// Stops: no new connections, and at most `server.drain_timeout` for those that are open to end: each does after its next answer.
+    /// Blocks until every thread has ended.
+    pub fn stop(self) {
+        let timeout = self.shared.live.snapshot().settings.server.drain_timeout;
+        self.stop_within(timeout);
     }
 
-    pub(super) fn end(&mut self, drain: Duration) {
+    /// The same with another time.
+    pub fn stop_within(mut self, timeout: Duration) {
+        self.end(timeout);
+    }
+
+    /// Says that the proxy is about to stop, and serves on.
+    pub(super) fn leave(&self) {
+        self.shared.readiness.close();
+    }
+
+    fn end(&mut self, drain: Duration) {
+        self.leave();
         self.shared.stop.send_replace(Stop::Draining(now() + drain));
         self.runtimes.join();
     }

@@ -1,10 +1,12 @@
-//! SIGTERM and SIGINT drain, a second SIGINT ends at once, SIGHUP reads the file again.
+//! SIGTERM and SIGINT drain, a SIGINT after that ends at once, SIGHUP reads the file again.
 
 use crate::app::running::Running;
 use crate::config::settings::ListenAddress;
 use std::io;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 /// Exit status after a second SIGINT: 128 and the signal's number.
 const INTERRUPTED: i32 = 130;
@@ -37,19 +39,32 @@ impl Running {
                     _ = hangup.recv() => self.reload(),
                 }
             }
-            tracing::info!("stopping: no new connections, requests may go on for 30 s");
-            let mut stopped = tokio::task::spawn_blocking(move || self.stop());
-            loop {
-                tokio::select! {
-                    _ = &mut stopped => return Ok(()),
-                    _ = interrupt.recv() => {
-                        tracing::warn!("a second SIGINT: ending at once");
-                        std::process::exit(INTERRUPTED);
-                    }
-                    _ = terminate.recv() => {}
-                    _ = hangup.recv() => {}
-                }
+            self.leave();
+            let impatient = async {
+                interrupt.recv().await;
+                tracing::warn!("a SIGINT while stopping: ending at once");
+                std::process::exit(INTERRUPTED)
+            };
+            tokio::select! {
+                () = impatient => {}
+                () = self.drain() => {}
             }
+            Ok(())
         })
+    }
+
+    /// Stops as the file says.
+    async fn drain(self) {
+        let server = &self.live().snapshot().settings.server;
+        let (delay, timeout) = (server.drain_delay, server.drain_timeout);
+        if !delay.is_zero() {
+            tracing::info!("stopping: not ready any more, accepting for {delay:?}");
+            sleep(delay).await;
+        }
+        tracing::info!(
+            "stopping: no new connections; each ends with its next answer, or in {timeout:?}"
+        );
+        // A panic while threads are joined was logged by itself.
+        let _ = spawn_blocking(move || self.stop_within(timeout)).await;
     }
 }

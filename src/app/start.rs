@@ -1,5 +1,6 @@
 //! Settings and listeners -> a running proxy, or the reason why not.
 
+use crate::admin::Readiness;
 use crate::app::control;
 use crate::app::failure::StartError;
 use crate::app::listeners::{Listener, Listeners};
@@ -91,6 +92,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         mismatches,
         shadow_memory,
         state,
+        readiness: Readiness::new(),
         stop,
         reload,
     };
@@ -118,5 +120,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
     let follower =
         file.map(|file| Follower::new(file, Arc::clone(&shared.live), Arc::clone(&shared.state)));
     control::begin(&mut runtimes, listeners.admin, follower, reloads, &shared)?;
+    // The settings are loaded, and the listeners open. How the sides are is not asked: it is the same behind every other proxy.
+    shared.readiness.open();
     Ok(Running::new(shared, runtimes, addresses, admin))
 }

@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 
 /// The proxy
 ///
-/// Serves until SIGTERM or SIGINT, then lets what runs finish for at most 30 seconds; a second SIGINT ends it at once.
+/// Serves until SIGTERM or SIGINT, then lets what is open end for at most `server.drain_timeout`; a SIGINT after that ends it at once.
 /// Edits of the file apply within a second; SIGHUP reads it at once. A file that can't be used at the start is replaced
 /// by the copy of the last good one in `state_dir`, if there is one.
 #[derive(Debug, Args)]

@@ -82,6 +82,17 @@ pub(super) fn percent(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Share> {
 
 /// A duration of at least a millisecond.
 pub(super) fn duration(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Duration> {
+    let duration = delay(item, sink)?;
+    if !duration.is_zero() {
+        return Some(duration);
+    }
+    let fault = Fault::error("out-of-range", format!("`{}` can't be zero", item.name()));
+    item.report(sink, fault.hint("it is at least 1ms"));
+    None
+}
+
+/// A duration that may be zero.
+pub(super) fn delay(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Duration> {
     if let DeValue::Integer(n) = item.value {
         let hint = format!(
             "write \"{n}s\" or \"{n}ms\": a duration is a text of an integer and ms, s, m or h"
@@ -91,15 +102,7 @@ pub(super) fn duration(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Duration>
     }
     let text = item.text(sink)?;
     match units::duration(text) {
-        Ok(duration) if !duration.is_zero() => Some(duration),
-        Ok(_) => {
-            let fault = Fault::error(
-                "out-of-range",
-                format!("`{}` can't be \"{text}\"", item.name()),
-            );
-            item.report(sink, fault.hint("it is at least 1ms"));
-            None
-        }
+        Ok(duration) => Some(duration),
         Err(error) => no_unit(item, sink, "bad-duration", error),
     }
 }

@@ -10,6 +10,7 @@ use crate::config::walk::{Item, Sink};
 use crate::route::decide::Serve;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 /// The values of `serve`.
 pub(super) const SERVE: [(&str, Serve); 3] = [
@@ -18,6 +19,8 @@ pub(super) const SERVE: [(&str, Serve); 3] = [
     ("new", Serve::New),
 ];
 
+/// How long a stop waits for what is open, unless the file says otherwise.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// More threads than this are a slip of the pen.
 const MOST_WORKERS: u64 = 1024;
 
@@ -67,6 +70,8 @@ pub(super) fn server(section: &Section<'_>, sink: &mut Sink<'_>, file_dir: &Path
         )
     });
     let token = section.read(sink, "admin_token_file", path);
+    let drain_delay = section.read(sink, "drain_delay", scalar::delay);
+    let drain_timeout = section.read(sink, "drain_timeout", scalar::delay);
     let no_token = token.is_absent() && sink.absence_is_sure();
     check_admin(section, sink, &admin, no_token);
     // Nothing clashes with an address that is broken; that it is was told.
@@ -89,6 +94,8 @@ pub(super) fn server(section: &Section<'_>, sink: &mut Sink<'_>, file_dir: &Path
         trusted_proxies: trusted_proxies.good().unwrap_or_default(),
         admin_hosts: admin_hosts.good().unwrap_or_default(),
         admin_token_file: token.good(),
+        drain_delay: drain_delay.good().unwrap_or_default(),
+        drain_timeout: drain_timeout.good().unwrap_or(DRAIN_TIMEOUT),
     };
     check_clash(section, sink, &server);
     server

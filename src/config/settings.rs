@@ -51,7 +51,7 @@ pub struct Migration {
     pub shadow: bool,
 }
 
-/// `[server]`. All but the last fields need a restart to change.
+/// `[server]`. The first four need a restart to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Where clients connect; at least one.
@@ -70,6 +70,10 @@ pub struct Server {
     pub admin_hosts: Vec<String>,
     /// File of the bearer token that guards `/api/*`.
     pub admin_token_file: Option<PathBuf>,
+    /// A stop goes on accepting for this long, not ready any more.
+    pub drain_delay: Duration,
+    /// For what is open then to end.
+    pub drain_timeout: Duration,
 }
 
 /// One of `server.listen`.

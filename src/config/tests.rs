@@ -34,6 +34,8 @@ debug_headers = true
 trusted_proxies = ["10.1.2.3/8", "127.0.0.1", "fd00::/8"]
 admin_hosts = ["Admin.example.org:9900"]
 admin_token_file = "token"
+drain_delay = "3s"
+drain_timeout = "0s"
 [old]
 url = "http://${HOST}:7001/"
 connect_timeout = "2s"
@@ -102,6 +104,8 @@ fn the_smallest_file_has_every_default() {
     assert_eq!(settings.server.workers, 0);
     assert_eq!(settings.server.state_dir, Path::new("/srv/state"));
     assert!(!settings.server.debug_headers);
+    assert_eq!(settings.server.drain_delay, Duration::ZERO);
+    assert_eq!(settings.server.drain_timeout, Duration::from_secs(30));
     assert_eq!(settings.samples.values, Values::Redacted);
     assert_eq!(settings.old.authority.as_str(), "127.0.0.1:7001");
     assert_eq!(settings.old.connect_timeout, Duration::from_secs(1));
@@ -172,6 +176,8 @@ fn the_reference_says_what_it_says() {
         settings.server.admin_token_file.as_deref(),
         Some(Path::new("/srv/token"))
     );
+    assert_eq!(settings.server.drain_delay, Duration::from_secs(3));
+    assert_eq!(settings.server.drain_timeout, Duration::ZERO);
     assert_eq!(settings.server.admin_hosts, ["admin.example.org:9900"]);
     let nets: Vec<_> = settings
         .server

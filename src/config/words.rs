@@ -35,8 +35,10 @@ pub(super) const SERVER: Words = Words {
         "trusted_proxies",
         "admin_hosts",
         "admin_token_file",
+        "drain_delay",
+        "drain_timeout",
     ],
-    later: &["drain_delay", "drain_timeout"],
+    later: &[],
 };
 
 pub(super) const LISTEN: Words = Words {

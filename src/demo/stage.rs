@@ -13,6 +13,9 @@ use crate::plan::Plan;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// For connections to the proxy to end when the demo does.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 /// The proxy and the children of a demo.
 #[derive(Debug)]
 pub struct Stage {
@@ -94,7 +97,8 @@ impl Stage {
     /// Ends everything in order.
     pub fn end(mut self) {
         self.children.halt(Role::Load, "the demo ends");
-        self.proxy.stop();
+        // The load is gone. A browser that keeps a connection is no reason to wait.
+        self.proxy.stop_within(LAST_ANSWERS);
         drop(self.children);
     }
 

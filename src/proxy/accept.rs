@@ -3,21 +3,22 @@
 //! Few long-lived connections are the common case of a sidecar; hashing them over workers in the kernel would leave cores idle.
 
 use crate::message::forwarded::Address;
-use crate::proxy::serve::serve;
+use crate::proxy::serve::{Serving, serve};
 use crate::proxy::socket::{OpenDoor, Socket, Visitor};
 use crate::proxy::timer::ConnectionTimer;
 use crate::proxy::worker::{Worker, WorkerParts};
 use crate::telemetry::{Held, Rejected, Telemetry};
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
@@ -107,7 +108,10 @@ pub async fn accept(door: OpenDoor, workers: Vec<WorkerInlet>, mut stop: watch::
                 };
                 failures += 1;
                 tracing::warn!(%error, "no connection can be accepted; trying again in {pause:?}");
-                sleep(pause).await;
+                tokio::select! {
+                    () = stopping(&mut stop) => return,
+                    () = sleep(pause) => {}
+                }
             }
         }
     }
@@ -140,26 +144,24 @@ fn hand_over(visitor: Visitor, peer: IpAddr, workers: &[WorkerInlet]) {
 }
 
 /// Serves the connections of one worker until the proxy stops and the last of them has ended, or the drain is over.
+///
+/// The acceptor ends first, and lets go of its inlets: until then connections arrive that it accepted just before the stop.
 pub async fn work(parts: WorkerParts, mut outlet: WorkerOutlet, mut stop: watch::Receiver<Stop>) {
     let (worker, mut ended) = Worker::new(parts);
     let mut tend = pin!(worker.tend());
-    let followed = stop.clone();
     loop {
         tokio::select! {
             biased;
-            () = stopping(&mut stop) => break,
+            () = stopping(&mut stop), if !worker.is_leaving() => worker.leave(),
             () = &mut tend => {}
             arrival = outlet.arrivals.recv() => match arrival {
-                Some(arrival) => begin(&worker, arrival, followed.clone()),
+                Some(arrival) => begin(&worker, arrival),
                 None => break,
             },
         }
     }
-    outlet.arrivals.close();
-    while let Ok(arrival) = outlet.arrivals.try_recv() {
-        // Accepted before the stop: its requests are answered like those of any other connection.
-        begin(&worker, arrival, followed.clone());
-    }
+    // The acceptor may have heard of the stop first.
+    worker.leave();
     drop(worker);
     let Stop::Draining(until) = *stop.borrow() else {
         return;
@@ -171,61 +173,59 @@ pub async fn work(parts: WorkerParts, mut outlet: WorkerOutlet, mut stop: watch:
         }
     };
     if timeout_at(until, drained).await.is_err() {
-        tracing::warn!("the time to drain is over; the requests that still run are cut off");
+        tracing::warn!("the time to drain is over; connections that are still open are closed");
     }
 }
 
-fn begin(worker: &Arc<Worker>, arrival: Arrival, stop: watch::Receiver<Stop>) {
+fn begin(worker: &Arc<Worker>, arrival: Arrival) {
     let socket = match arrival.visitor.enter() {
         Ok(socket) => socket,
         Err(error) => return tracing::debug!(%error, "a connection was gone before it was served"),
     };
     let shown = worker.telemetry().process().connections.hold();
-    let connection = converse(Arc::clone(worker), socket, arrival.peer, stop);
+    let connection = converse(Arc::clone(worker), socket, arrival.peer);
     worker.spawn(async move {
         let _counted: (Load, Held) = (arrival.load, shown);
         connection.await;
     });
 }
 
-async fn converse(
-    worker: Arc<Worker>,
-    socket: Socket,
-    peer: IpAddr,
-    mut stop: watch::Receiver<Stop>,
-) {
+async fn converse(worker: Arc<Worker>, socket: Socket, peer: IpAddr) {
     let telemetry = Arc::clone(worker.telemetry());
     let address = Arc::new(Address::new(peer));
-    let service =
-        service_fn(move |request| serve(Arc::clone(&worker), Arc::clone(&address), request));
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(ConnectionTimer::default())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_header_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(socket), service)
-    );
-    let news = stop.clone();
-    let mut told = Some(pin!(stopping(&mut stop)));
-    let mut waits = false;
-    let result = poll_fn(|cx| {
-        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-            return Poll::Ready(result);
-        }
-        // Once it waits, it need not be asked each time that the connection moves: a look whether there is news is enough.
-        let ask = !waits || news.has_changed().unwrap_or(true);
-        waits = true;
-        if ask && let Some(stopping) = &mut told {
-            ready!(stopping.as_mut().poll(cx));
-            told = None;
-            connection.as_mut().graceful_shutdown();
-            return connection.as_mut().poll(cx);
-        }
-        Poll::Pending
-    })
-    .await;
-    if let Err(error) = result {
+    let service = service_fn(move |request| Answering {
+        serving: serve(Arc::clone(&worker), Arc::clone(&address), request),
+        worker: Arc::clone(&worker),
+    });
+    // A stop does not end an idle connection: its client may be sending. The next answer tells the client to go.
+    let connection = http1::Builder::new()
+        .timer(ConnectionTimer::default())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_header_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(socket), service);
+    if let Err(error) = connection.await {
         count(&error, &telemetry);
+    }
+}
+
+/// A request whose answer is the last one of its connection if the proxy stops meanwhile.
+struct Answering {
+    serving: Serving,
+    worker: Arc<Worker>,
+}
+
+impl Future for Answering {
+    type Output = <Serving as Future>::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answered = ready!(Pin::new(&mut self.serving).poll(cx));
+        if self.worker.is_leaving()
+            && let Ok(answer) = &mut answered
+        {
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(CONNECTION, close);
+        }
+        Poll::Ready(answered)
     }
 }
 

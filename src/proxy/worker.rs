@@ -8,6 +8,7 @@ use crate::telemetry::{Role, Telemetry};
 use crate::upstream::Pools;
 use arc_swap::{ArcSwap, Cache};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -33,6 +34,8 @@ pub struct Worker {
     plan: Mutex<Cache<Arc<ArcSwap<Plan>>, Arc<Plan>>>,
     /// Held by each task that must end before the worker may.
     alive: mpsc::Sender<()>,
+    /// The proxy stops: every answer is the last one of its connection.
+    leaving: AtomicBool,
 }
 
 impl fmt::Debug for Worker {
@@ -55,6 +58,7 @@ impl Worker {
                 pools: Pools::new(Role::Serve),
                 plan,
                 alive,
+                leaving: AtomicBool::new(false),
             }),
             ended,
         )
@@ -80,6 +84,15 @@ impl Worker {
 
     pub(super) fn process(&self) -> &ProcessId {
         &self.parts.process
+    }
+
+    /// From now on every answer says that its connection closes.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Relaxed);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
     }
 
     /// Runs a task to its end, whoever waits for it.

@@ -1,18 +1,23 @@
 //! Answers of the proxy's own to requests whose body was not read, and the graceful stop.
 
+use crate::harness::backend::Piece;
 use crate::harness::client::Ending;
 use crate::harness::proxy::own_address;
 use crate::harness::{
-    Backend, Gate, Peer, Proxy, Reply, Setup, Step, wait_until, with_one_worker_and_with_four,
+    Backend, Client, Gate, Peer, Proxy, Reply, Setup, Step, wait_until,
+    with_one_worker_and_with_four,
 };
 use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
 
 with_one_worker_and_with_four!(
     a_short_body_is_read_away_and_the_connection_goes_on,
     a_long_body_is_read_in_part_and_the_connection_closed,
     a_body_that_never_comes_is_not_waited_for_long,
     a_stop_lets_what_runs_finish,
-    a_stop_closes_idle_connections_and_the_listener,
+    a_stop_tells_idle_connections_with_their_next_answer,
+    an_answer_under_way_at_a_stop_is_not_the_last_one,
+    what_is_left_closes_after_drain_timeout,
 );
 
 /// A proxy that answers `/a%2Fb` itself, with 400.
@@ -98,23 +103,24 @@ fn a_stop_lets_what_runs_finish(workers: usize) {
     let address = proxy.address();
     std::thread::scope(|scope| {
         let stopping = scope.spawn(|| proxy.stop());
-        wait_until("nobody can connect any more", || {
-            std::net::TcpStream::connect(address).is_err()
-        });
+        refuses(address);
         assert!(
             !stopping.is_finished(),
             "the stop did not wait for what runs"
         );
         gate.open();
         for (number, client) in clients.iter_mut().enumerate() {
-            assert_eq!(client.answer("GET").text(), format!("/{number}"));
+            let answer = client.answer("GET");
+            assert_eq!(answer.text(), format!("/{number}"));
+            assert_eq!(answer.header("connection"), Some("close"));
             assert_eq!(client.rest(), (Vec::new(), Ending::Closed));
         }
     });
     assert_eq!((backend.count(), backend.broken()), (8, 0));
 }
 
-fn a_stop_closes_idle_connections_and_the_listener(workers: usize) {
+/// A connection may be idle because its client is about to send: nobody closes it before the client was told to go.
+fn a_stop_tells_idle_connections_with_their_next_answer(workers: usize) {
     let peer = Peer::always(vec![
         Step::ReadHead,
         crate::harness::peer::send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"),
@@ -124,17 +130,97 @@ fn a_stop_closes_idle_connections_and_the_listener(workers: usize) {
         .listen(own_address())
         .workers(workers)
         .start();
-    let (mut used, mut unused) = (proxy.client(), proxy.client());
-    assert_eq!(used.get("/").text(), "ok");
+    let mut clients = [proxy.client(), proxy.client()];
+    let first = clients[0].get("/");
+    assert_eq!((first.text(), first.header("connection")), ("ok", None));
     proxy.wait_for_connections(2);
     let address = proxy.address();
-    proxy.stop();
-    assert_eq!(
-        (used.rest(), unused.rest()),
-        ((Vec::new(), Ending::Closed), (Vec::new(), Ending::Closed))
-    );
-    assert!(std::net::TcpStream::connect(address).is_err());
+    std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| proxy.stop());
+        refuses(address);
+        for client in &mut clients {
+            ask_until_told_to_go(client);
+        }
+        stopping.join().unwrap();
+    });
     wait_until("pooled connections are closed", || {
         peer.contacts().iter().all(|contact| contact.ended)
     });
+}
+
+/// Its head went out before the stop, and said nothing of an end: the client may take the connection for its next request.
+fn an_answer_under_way_at_a_stop_is_not_the_last_one(workers: usize) {
+    let gate = Gate::default();
+    let opened = gate.clone();
+    let backend = Backend::start(move |_| {
+        Reply::status(200).pieces(vec![
+            Piece::Data("begun, ".into()),
+            Piece::Wait(opened.clone()),
+            Piece::Data("and done".into()),
+        ])
+    });
+    let mut proxy = Setup::both(&backend)
+        .listen(own_address())
+        .workers(workers)
+        .start();
+    let mut client = proxy.client();
+    client.send_request("GET", "/", &[], b"");
+    assert_eq!(client.head().headers.get("connection"), None);
+    let address = proxy.address();
+    std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| proxy.stop());
+        refuses(address);
+        gate.open();
+        let rest = "7\r\nbegun, \r\n8\r\nand done\r\n0\r\n\r\n";
+        assert_eq!(client.read_exactly(rest.len()), rest.as_bytes());
+        ask_until_told_to_go(&mut client);
+        stopping.join().unwrap();
+    });
+    assert_eq!(backend.broken(), 0);
+}
+
+/// The key as the file says it when the proxy stops, not as it said it at the start.
+fn what_is_left_closes_after_drain_timeout(workers: usize) {
+    let backend = Backend::start(|seen| {
+        if seen.target == "/slow" {
+            Reply::text("late").after(&Gate::default())
+        } else {
+            Reply::text("ok")
+        }
+    });
+    let mut proxy = Setup::both(&backend)
+        .set("server", "drain_timeout = \"720h\"")
+        .workers(workers)
+        .start();
+    let [mut idle, mut unused, mut waiting] = [(); 3].map(|()| proxy.client());
+    assert_eq!(idle.get("/").text(), "ok");
+    waiting.send_request("GET", "/slow", &[], b"");
+    wait_until("both requests are with the side", || backend.count() == 2);
+    proxy.wait_for_connections(3);
+    proxy.edit("\"720h\"", "\"10ms\"");
+    wait_until("the edit is in force", || proxy.generation() == 2);
+    let config = proxy.admin_json("/api/config");
+    assert_eq!(config["restart_required"], serde_json::json!([]));
+    proxy.stop();
+    for client in [&mut idle, &mut unused, &mut waiting] {
+        assert_eq!(client.rest(), (Vec::new(), Ending::Closed));
+    }
+}
+
+#[track_caller]
+fn refuses(address: SocketAddr) {
+    wait_until("nobody can connect any more", || {
+        TcpStream::connect(address).is_err()
+    });
+}
+
+/// The listener may be closed before a worker hears of the stop, so some answers may still say nothing. The one that does is whole, and the last.
+#[track_caller]
+fn ask_until_told_to_go(client: &mut Client) {
+    wait_until("an answer says that the connection closes", || {
+        let answer = client.get("/");
+        assert_eq!(answer.status, 200);
+        answer.header("connection") == Some("close")
+    });
+    assert_eq!(client.rest(), (Vec::new(), Ending::Closed));
 }

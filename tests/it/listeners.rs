@@ -55,7 +55,11 @@ fn a_client_at_a_unix_socket_counts_as_one_of_this_machine(workers: usize) {
 
 fn a_stop_removes_the_file_and_lets_what_runs_finish(workers: usize) {
     let backend = Backend::text("ok");
-    let mut proxy = Setup::both(&backend).listens(BOTH).workers(workers).start();
+    let mut proxy = Setup::both(&backend)
+        .listens(BOTH)
+        .workers(workers)
+        .set("server", "drain_timeout = \"10ms\"")
+        .start();
     let path = proxy.folder().join("cf.sock");
     let mut client = Client::connect_unix(&path);
     assert_eq!(client.get("/").text(), "ok");
@@ -93,6 +97,7 @@ fn a_killed_process_leaves_a_file_that_the_next_one_replaces_and_a_live_one_keep
     third.wait_for("serving on unix:");
     let mut client = Client::connect_unix(&path);
     assert_eq!(client.get("/").status, 502);
+    drop(client);
     third.signal(Signal::TERM);
     let (status, said) = third.wait();
     assert_eq!(status.code(), Some(0), "{said}");

@@ -92,16 +92,6 @@ fn unknown_keys_and_keys_of_later_versions() {
     check_line("[ids.x]\nmax_pairs = 1", "7:2-7:5 not-implemented ids");
     check_in(
         "[server]",
-        "drain_delay = \"0s\"",
-        "8:1-8:12 not-implemented server.drain_delay",
-    );
-    check_in(
-        "[server]",
-        "drain_timeout = \"0s\"",
-        "8:1-8:14 not-implemented server.drain_timeout",
-    );
-    check_in(
-        "[server]",
         "listen = { address = \"127.0.0.1:1\", h2c = true }",
         "8:37-8:40 not-implemented server.listen.h2c",
     );

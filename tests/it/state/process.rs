@@ -5,6 +5,7 @@ use crate::harness::backend::Piece;
 use crate::harness::client::{Ending, admin, get};
 use crate::harness::metrics::Page;
 use crate::harness::program::{Program, crossfade, output};
+use crate::harness::proxy::nobody;
 use crate::harness::{Backend, Client, Gate, Reply, Setup, wait_until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -304,14 +305,53 @@ fn sigterm_and_sigint_let_what_runs_finish() {
             slow.run.program.signal(signal);
         }
         slow.gate.open();
-        let (rest, ending) = slow.client.rest();
-        assert_eq!(
-            (String::from_utf8(rest).unwrap().as_str(), ending),
-            ("7\r\nbegun, \r\n8\r\nand done\r\n0\r\n\r\n", Ending::Closed)
-        );
+        let rest = "7\r\nbegun, \r\n8\r\nand done\r\n0\r\n\r\n";
+        assert_eq!(slow.client.read_exactly(rest.len()), rest.as_bytes());
+        // What began before the signal said nothing of an end; the next answer does.
+        let next = slow.client.get("/next");
+        assert_eq!(next.header("connection"), Some("close"));
+        assert_eq!(slow.client.rest(), (Vec::new(), Ending::Closed));
         let (status, said) = slow.run.program.wait();
         assert_eq!(status.code(), Some(0), "{said}");
     }
+}
+
+/// Whoever balances over several proxies sees that this one goes, and has `drain_delay` to turn away; clients notice nothing.
+#[test]
+fn not_ready_comes_before_the_listener_closes() {
+    let place = Place::new(|setup| setup.set("server", "drain_delay = \"720h\""));
+    let run = place.run(&[]);
+    let ready = || admin(run.admin, "GET", "/readyz", None).status;
+    assert_eq!(ready(), 200);
+    run.program.signal(Signal::TERM);
+    wait_until("it says that it is not ready", || ready() == 503);
+    let answer = get(run.address, "/all/1");
+    assert_eq!((answer.text(), answer.header("connection")), ("new", None));
+    assert_eq!(admin(run.admin, "GET", "/livez", None).status, 200);
+    run.program.signal(Signal::INT);
+    assert_eq!(run.program.wait().0.code(), Some(130));
+
+    place.edit("\"720h\"", "\"10ms\"");
+    let run = place.run(&[]);
+    run.program.signal(Signal::TERM);
+    let (status, said) = run.program.wait();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+/// Ready is a proxy that can answer, if only that a side is gone: behind every other proxy it would be the same.
+#[test]
+fn readiness_does_not_ask_the_sides() {
+    let place = Place::new(|_| Setup::new(&nobody(), &nobody()));
+    let run = place.run(&[]);
+    assert_eq!(admin(run.admin, "GET", "/readyz", None).status, 200);
+    assert_eq!(get(run.address, "/").status, 502);
+    assert_eq!(admin(run.admin, "GET", "/readyz", None).status, 200);
+    // A file that went bad is not a reason either: what was in force serves on.
+    place.edit("[migration]", "[migrations]");
+    wait_until("the edit is refused", || {
+        !run.config()["last_error"].is_null()
+    });
+    assert_eq!(admin(run.admin, "GET", "/readyz", None).status, 200);
 }
 
 #[test]
