@@ -16,7 +16,7 @@ pub mod route;
 // routes.toml: text -> checked settings, or every problem with its place.
 pub mod config;
 
-// Header rules and bodies; durable state; metric cells and their exporter.
+// Header rules and bodies; durable state; metric cells and their page.
 pub mod message;
 pub mod store;
 pub mod telemetry;

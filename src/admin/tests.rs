@@ -309,7 +309,7 @@ fn routes_show_the_cells() {
         "verdicts": {"match": 1, "mismatch": 1, "incomparable": 1},
         "incomparable": incomparable,
         "diff_rate": 0.5, "trials": 2,
-        "latency": {"old": {"p50_ms": 0.02, "p99_ms": 0.02}, "new": {"p50_ms": null, "p99_ms": null}},
+        "latency": {"old": {"p50_ms": 0.019, "p99_ms": 0.019}, "new": {"p50_ms": null, "p99_ms": null}},
         "fields": [{"field": "$.tags[*]", "kind": "missing", "count": 1}],
     });
     assert_eq!(rig.get("/api/routes").json()["routes"][0], expected);

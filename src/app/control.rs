@@ -1,20 +1,14 @@
-//! The control thread: admin API, following the file, upkeep of the metrics.
+//! The control thread: admin API, following the file.
 
 use crate::admin::{self, Admin};
 use crate::app::failure::StartError;
 use crate::app::running::Shared;
 use crate::app::threads::Runtimes;
 use crate::app::watch::Follower;
-use crate::telemetry::Telemetry;
 use std::future::pending;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{MissedTickBehavior, interval};
-
-/// How often histograms take in their samples, which pile up until then.
-const UPKEEP: Duration = Duration::from_secs(1);
 
 /// Starts the control thread.
 pub(super) fn begin(
@@ -32,7 +26,6 @@ pub(super) fn begin(
         readiness: shared.readiness.clone(),
         address: listener.local_addr()?,
     });
-    let telemetry = Arc::clone(&shared.telemetry);
     runtimes.control(move |stop| async move {
         let mut stopped = stop.clone();
         let admin = admin::serve(listener, router, admin::Limits::default(), async move {
@@ -52,17 +45,7 @@ pub(super) fn begin(
                 }
             }
             () = follow => {}
-            () = upkeep(&telemetry) => {}
         }
     })?;
     Ok(())
-}
-
-async fn upkeep(telemetry: &Telemetry) {
-    let mut ticks = interval(UPKEEP);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        telemetry.upkeep();
-    }
 }

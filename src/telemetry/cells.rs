@@ -1,39 +1,29 @@
-//! Counters and gauges as plain atomic cells, published into the exporter's handles only at a scrape or at upkeep.
+//! Counters and gauges as plain atomic cells: what is counted once is there once, and the page is written from it.
 
-use metrics::{Counter, Gauge};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 
 /// A count that only rises. Adding is one relaxed atomic operation.
 #[derive(Debug, Default)]
 pub struct CounterCell {
     value: AtomicU64,
-    published: OnceLock<Counter>,
 }
 
 impl CounterCell {
     /// Counts one.
     pub fn increment(&self) {
-        self.value.fetch_add(1, Relaxed);
+        self.add(1);
+    }
+
+    /// Counts this many.
+    pub(super) fn add(&self, more: u64) {
+        self.value.fetch_add(more, Relaxed);
     }
 
     /// The count since the start of the process.
     #[must_use]
     pub fn value(&self) -> u64 {
         self.value.load(Relaxed)
-    }
-
-    /// Makes the series exist, at 0 if nothing was counted.
-    pub(super) fn register(&self, register: impl FnOnce() -> Counter) {
-        self.published.get_or_init(register);
-    }
-
-    /// Brings the exporter up to date; a series that was never counted nor registered stays away from the page.
-    pub(super) fn publish(&self, register: impl FnOnce() -> Counter) {
-        let value = self.value();
-        if value > 0 {
-            self.published.get_or_init(register).absolute(value);
-        }
     }
 }
 
@@ -72,12 +62,6 @@ impl GaugeCell {
     #[must_use]
     pub fn value(&self) -> i64 {
         self.value.load(Relaxed)
-    }
-
-    /// Brings the exporter up to date.
-    pub(super) fn publish(&self, gauge: &Gauge) {
-        // Exact up to 2^53, which no gauge of ours reaches.
-        gauge.set(self.value() as f64);
     }
 }
 

@@ -5,9 +5,8 @@
 
 use crate::compare::{Divergence, Kind};
 use crate::telemetry::cells::CounterCell;
-use crate::telemetry::exporter::{DIVERGENCES, Exporter};
 use crate::telemetry::labels::Label;
-use metrics::SharedString;
+use crate::telemetry::page::Series;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -87,23 +86,19 @@ impl Fields {
         counts
     }
 
-    /// Brings the exporter up to date.
-    pub(super) fn publish(&self, route: &Arc<str>, exporter: &Exporter) {
+    /// The series of what was seen.
+    pub(super) fn write(&self, route: &str, series: &mut Series<'_>) {
         for row in self.lock().iter() {
             for kind in Kind::ALL {
-                row.kinds[kind.index()].publish(|| {
-                    // The exporter takes two backslashes for one that is escaped already.
-                    let field = SharedString::from_owned(row.field.replace('\\', "\\\\"));
-                    let route = SharedString::from_shared(route.clone());
-                    exporter.counter(
-                        DIVERGENCES,
-                        [
-                            ("route", route),
-                            ("field", field),
-                            ("kind", kind.text().into()),
-                        ],
-                    )
-                });
+                let count = row.kinds[kind.index()].value();
+                if count > 0 {
+                    let labels = [
+                        ("route", route),
+                        ("field", &row.field),
+                        ("kind", kind.text()),
+                    ];
+                    series.value(&labels, count);
+                }
             }
         }
     }

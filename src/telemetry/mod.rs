@@ -2,13 +2,13 @@
 //!
 //! One [`Telemetry`] value belongs to one proxy and nothing is installed globally, so several proxies can live in one process.
 //! Invariant: counting never waits. The hot path adds to atomic cells with relaxed order; names, labels and text are made when the
-//! cells are published, at a scrape or at upkeep. The admin API and the screen read the same cells as the metrics page.
+//! page is written, at a scrape; between two nothing is done for it. The admin API and the screen read the same cells.
 //! Once nothing is in flight, sampled = shadow requests + dropped, and shadow requests = the sum of comparisons ([`Ledger`]).
 //!
 //! What is counted when is the business of the flows; which labels exist is said in [`labels`].
 
 mod divergence;
-mod exporter;
+mod page;
 
 pub mod cells;
 pub mod labels;

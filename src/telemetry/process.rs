@@ -1,12 +1,11 @@
 //! What is counted for the whole proxy.
 
 use crate::telemetry::cells::{CounterCell, GaugeCell};
-use crate::telemetry::exporter::{self, Exporter};
 use crate::telemetry::labels::{Label, Rejected, ReloadResult};
-use metrics::{Counter, Gauge};
+use crate::telemetry::page::{self, Page};
 
 /// The cells of the proxy.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ProcessMetrics {
     /// Open connections of clients.
     pub connections: GaugeCell,
@@ -19,46 +18,9 @@ pub struct ProcessMetrics {
     last_reload_successful: GaugeCell,
     rejected: [CounterCell; Rejected::ALL.len()],
     reloads: [CounterCell; ReloadResult::ALL.len()],
-    gauges: Gauges,
-}
-
-#[derive(Debug)]
-struct Gauges {
-    connections: Gauge,
-    inflight: Gauge,
-    override_active: Gauge,
-    generation: Gauge,
-    last_reload_successful: Gauge,
 }
 
 impl ProcessMetrics {
-    pub(super) fn new(exporter: &Exporter) -> Self {
-        exporter
-            .gauge(
-                exporter::BUILD_INFO,
-                [("version", env!("CARGO_PKG_VERSION").into())],
-            )
-            .set(1.0);
-        let metrics = Self {
-            connections: GaugeCell::default(),
-            inflight: GaugeCell::default(),
-            override_active: GaugeCell::default(),
-            generation: GaugeCell::default(),
-            last_reload_successful: GaugeCell::default(),
-            rejected: Default::default(),
-            reloads: Default::default(),
-            gauges: Gauges {
-                connections: exporter.gauge(exporter::CONNECTIONS, []),
-                inflight: exporter.gauge(exporter::INFLIGHT, []),
-                override_active: exporter.gauge(exporter::OVERRIDE, []),
-                generation: exporter.gauge(exporter::GENERATION, []),
-                last_reload_successful: exporter.gauge(exporter::RELOAD_SUCCESSFUL, []),
-            },
-        };
-        metrics.each(|cell, register| cell.register(|| register(exporter)));
-        metrics
-    }
-
     /// A request was refused.
     pub fn rejected(&self, reason: Rejected) {
         self.rejected[reason.index()].increment();
@@ -85,29 +47,29 @@ impl ProcessMetrics {
         self.reloads[result.index()].value()
     }
 
-    /// Brings the exporter up to date.
-    pub(super) fn publish(&self, exporter: &Exporter) {
-        self.each(|cell, register| cell.publish(|| register(exporter)));
-        self.connections.publish(&self.gauges.connections);
-        self.inflight.publish(&self.gauges.inflight);
-        self.override_active.publish(&self.gauges.override_active);
-        self.generation.publish(&self.gauges.generation);
-        self.last_reload_successful
-            .publish(&self.gauges.last_reload_successful);
-    }
-
-    fn each(&self, mut visit: impl FnMut(&CounterCell, &dyn Fn(&Exporter) -> Counter)) {
-        for reason in Rejected::ALL {
-            let labels = || [("reason", reason.name().into())];
-            visit(&self.rejected[reason.index()], &|exporter| {
-                exporter.counter(exporter::REJECTED, labels())
-            });
+    /// Writes its part of the page.
+    pub(super) fn write(&self, page: &mut Page) {
+        page.metric(page::REJECTED, |series| {
+            for reason in Rejected::ALL {
+                series.value(&[("reason", reason.text())], self.rejected_count(*reason));
+            }
+        });
+        page.metric(page::RELOADS, |series| {
+            for result in ReloadResult::ALL {
+                series.value(&[("result", result.text())], self.reloads(*result));
+            }
+        });
+        for (metric, gauge) in [
+            (page::RELOAD_SUCCESSFUL, &self.last_reload_successful),
+            (page::GENERATION, &self.generation),
+            (page::OVERRIDE, &self.override_active),
+            (page::CONNECTIONS, &self.connections),
+            (page::INFLIGHT, &self.inflight),
+        ] {
+            page.metric(metric, |series| series.value(&[], gauge.value()));
         }
-        for result in ReloadResult::ALL {
-            let labels = || [("result", result.name().into())];
-            visit(&self.reloads[result.index()], &|exporter| {
-                exporter.counter(exporter::RELOADS, labels())
-            });
-        }
+        page.metric(page::BUILD_INFO, |series| {
+            series.value(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+        });
     }
 }

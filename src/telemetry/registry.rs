@@ -1,7 +1,8 @@
 //! One proxy's telemetry: whose cells there are, and the page that shows them.
 
 use crate::side::Side;
-use crate::telemetry::exporter::Exporter;
+use crate::telemetry::labels::{Role, UpstreamError};
+use crate::telemetry::page::{self, Page};
 use crate::telemetry::process::ProcessMetrics;
 use crate::telemetry::route::RouteMetrics;
 use crate::telemetry::side::SideMetrics;
@@ -10,12 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One proxy's telemetry.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Telemetry {
-    exporter: Exporter,
     process: ProcessMetrics,
     sides: [SideMetrics; 2],
-    /// Taken when settings are applied and when cells are published, never for a request.
+    /// Taken when settings are applied and when a page is written, never for a request.
     routes: Mutex<BTreeMap<Arc<str>, Arc<RouteMetrics>>>,
 }
 
@@ -23,13 +23,7 @@ impl Telemetry {
     /// Telemetry of a proxy that has done nothing yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let exporter = Exporter::new();
-        Arc::new(Self {
-            process: ProcessMetrics::new(&exporter),
-            sides: Side::BOTH.map(|side| SideMetrics::new(side, &exporter)),
-            routes: Mutex::default(),
-            exporter,
-        })
+        Arc::default()
     }
 
     /// The cells of a route: the same ones for the same name, for ever. The series of the methods named (`None`: of all) exist from
@@ -40,12 +34,12 @@ impl Telemetry {
             Some(route) => route.clone(),
             None => {
                 let name: Arc<str> = name.into();
-                let route = Arc::new(RouteMetrics::new(name.clone(), &self.exporter));
+                let route = Arc::new(RouteMetrics::new(name.clone()));
                 routes.insert(name, route.clone());
                 route
             }
         };
-        route.register_methods(methods, &self.exporter);
+        route.show_methods(methods);
         route
     }
 
@@ -70,24 +64,35 @@ impl Telemetry {
     /// The metrics page, in the text format of Prometheus, up to date.
     #[must_use]
     pub fn render(&self) -> String {
-        self.publish();
-        self.exporter.render()
-    }
-
-    /// Publishes cells and frees histogram samples. To be called every second: the exporter keeps 16 bytes a sample until then.
-    pub fn upkeep(&self) {
-        self.publish();
-        self.exporter.upkeep();
-    }
-
-    fn publish(&self) {
-        self.process.publish(&self.exporter);
-        for side in &self.sides {
-            side.publish(&self.exporter);
-        }
-        for route in self.routes() {
-            route.publish(&self.exporter);
-        }
+        let mut page = Page::default();
+        RouteMetrics::write(&self.routes(), &mut page);
+        page.metric(page::UPSTREAM_ERRORS, |series| {
+            for side in Side::BOTH {
+                for role in Role::ALL {
+                    for kind in UpstreamError::ALL {
+                        let labels = [
+                            ("side", side.name()),
+                            ("role", role.name()),
+                            ("kind", kind.name()),
+                        ];
+                        series.value(&labels, self.side(side).errors(*role, *kind));
+                    }
+                }
+            }
+        });
+        page.metric(page::UPSTREAM_CONNECTIONS, |series| {
+            for side in Side::BOTH {
+                let connections = self.side(side).connections.value();
+                series.value(&[("side", side.name())], connections);
+            }
+        });
+        page.metric(page::UPSTREAM_WAITING, |series| {
+            for side in Side::BOTH {
+                series.value(&[("side", side.name())], self.side(side).waiting.value());
+            }
+        });
+        self.process.write(&mut page);
+        page.into_text()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<RouteMetrics>>> {

@@ -4,40 +4,50 @@ use crate::compare::{Divergence, Incomparable, Kind, Verdict};
 use crate::side::Side;
 use crate::telemetry::cells::CounterCell;
 use crate::telemetry::divergence::{FieldCount, Fields};
-use crate::telemetry::exporter::{self, Exporter};
 use crate::telemetry::labels::{
     CodeClass, Dropped, FallbackReason, Label, MethodLabel, Role, ServedBy, VerdictLabel,
 };
-use crate::telemetry::latency::{Latency, LatencySnapshot};
+use crate::telemetry::latency::{Histogram, Latency, LatencySnapshot};
+use crate::telemetry::page::{self, Metric, Page, Series};
 use http::Method;
-use metrics::{Counter, Histogram, SharedString};
-use std::array;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 const METHODS: usize = MethodLabel::ALL.len();
 const SERVED: usize = ServedBy::ALL.len();
 const CLASSES: usize = CodeClass::ALL.len();
 
-/// The cells of one route.
-#[derive(Debug)]
+/// The cells of one route. Those that every request touches stand together: with a thousand routes each line of memory that a
+/// route needs is 64 KiB of cache.
+#[derive(Debug, Default)]
+#[repr(C)]
 pub struct RouteMetrics {
-    name: Arc<str>,
-    requests: [[[CounterCell; CLASSES]; SERVED]; METHODS],
-    durations: [Histogram; SERVED],
-    upstream: [[Histogram; Role::ALL.len()]; 2],
-    latency: [Latency; 2],
-    fallbacks: [CounterCell; FallbackReason::ALL.len()],
+    answered: [Answered; SERVED],
+    upstream: [[Latency; Role::ALL.len()]; 2],
     sampled: CounterCell,
     shadow_requests: [CounterCell; 2],
-    dropped: [CounterCell; Dropped::ALL.len()],
     verdicts: [CounterCell; VerdictLabel::ALL.len()],
+    dropped: [CounterCell; Dropped::ALL.len()],
     incomparable: [CounterCell; Incomparable::ALL.len()],
-    fields: Fields,
+    fallbacks: [CounterCell; FallbackReason::ALL.len()],
+    /// Of methods other than GET, by method, side and class: made when the first is counted.
+    others: OnceLock<Box<[[[CounterCell; CLASSES]; SERVED]; METHODS]>>,
+    /// A bit for each method whose series are on the page even at 0.
+    shown_methods: AtomicU16,
     /// The bits of an `f64`.
     share: AtomicU64,
-    share_gauge: metrics::Gauge,
+    name: Arc<str>,
+    fields: Fields,
+}
+
+/// What a request touches when it ends, by who answered it.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+struct Answered {
+    /// GET by class.
+    requests: [CounterCell; CLASSES],
+    duration: Histogram,
 }
 
 /// What became of the requests that were chosen to be mirrored.
@@ -63,44 +73,11 @@ impl Ledger {
 }
 
 impl RouteMetrics {
-    pub(super) fn new(name: Arc<str>, exporter: &Exporter) -> Self {
-        let route = || SharedString::from_shared(name.clone());
-        let durations = array::from_fn(|by| {
-            let by = ServedBy::ALL[by];
-            exporter.histogram(
-                exporter::REQUEST_DURATION,
-                [("route", route()), ("side", by.name().into())],
-            )
-        });
-        let upstream = array::from_fn(|side| {
-            let side = ("side", Side::BOTH[side].name().into());
-            array::from_fn(|role| {
-                let role = ("role", Role::ALL[role].name().into());
-                exporter.histogram(
-                    exporter::UPSTREAM_DURATION,
-                    [("route", route()), side.clone(), role],
-                )
-            })
-        });
-        let share_gauge = exporter.gauge(exporter::ROUTE_SHARE, [("route", route())]);
-        let metrics = Self {
-            durations,
-            upstream,
-            share_gauge,
+    pub(super) fn new(name: Arc<str>) -> Self {
+        Self {
             name,
-            requests: Default::default(),
-            latency: Default::default(),
-            fallbacks: Default::default(),
-            sampled: CounterCell::default(),
-            shadow_requests: Default::default(),
-            dropped: Default::default(),
-            verdicts: Default::default(),
-            incomparable: Default::default(),
-            fields: Fields::default(),
-            share: AtomicU64::new(0.0_f64.to_bits()),
-        };
-        metrics.each_closed(|cell, register| cell.register(|| register(exporter)));
-        metrics
+            ..Self::default()
+        }
     }
 
     /// The route's name, or "unmatched".
@@ -109,37 +86,35 @@ impl RouteMetrics {
         &self.name
     }
 
-    /// Makes the request series of some methods exist at 0, but for 1xx, which is rare.
-    pub(super) fn register_methods(&self, methods: Option<&[Method]>, exporter: &Exporter) {
-        for method in MethodLabel::ALL {
-            if methods
-                .is_some_and(|named| !named.iter().any(|name| MethodLabel::from(name) == *method))
-            {
-                continue;
-            }
-            for by in ServedBy::ALL {
-                for class in CodeClass::ALL {
-                    if *class != CodeClass::Informational {
-                        let cell = &self.requests[method.index()][by.index()][class.index()];
-                        cell.register(|| self.request_counter(exporter, *method, *by, *class));
-                    }
-                }
-            }
-        }
+    /// Makes the request series of some methods (`None`: of all) exist at 0, but for 1xx, which is rare.
+    pub(super) fn show_methods(&self, methods: Option<&[Method]>) {
+        let bits = methods.map_or(u16::MAX, |methods| {
+            methods
+                .iter()
+                .map(|method| 1 << MethodLabel::from(method).index())
+                .fold(0, |bits, bit| bits | bit)
+        });
+        self.shown_methods.fetch_or(bits, Relaxed);
     }
 
     // ---- the request path
 
     /// A request has ended: `elapsed` from its head read to the last frame of the answer handed to the connection.
     pub fn request(&self, method: &Method, by: ServedBy, class: CodeClass, elapsed: Duration) {
-        self.requests[MethodLabel::from(method).index()][by.index()][class.index()].increment();
-        self.durations[by.index()].record(elapsed);
+        let answered = &self.answered[by.index()];
+        match MethodLabel::from(method) {
+            MethodLabel::Get => answered.requests[class.index()].increment(),
+            other => {
+                let others = self.others.get_or_init(Box::default);
+                others[other.index()][by.index()][class.index()].increment();
+            }
+        }
+        answered.duration.record(elapsed);
     }
 
     /// A side has answered: `elapsed` from the request sent to the head of the answer.
     pub fn upstream(&self, side: Side, role: Role, elapsed: Duration) {
         self.upstream[side.index()][role.index()].record(elapsed);
-        self.latency[side.index()].record(elapsed);
     }
 
     /// Old was asked because new failed.
@@ -195,27 +170,38 @@ impl RouteMetrics {
     /// Requests that ended, by who answered.
     #[must_use]
     pub fn requests(&self, by: ServedBy) -> u64 {
-        self.requests
-            .iter()
-            .flat_map(|method| &method[by.index()])
-            .map(CounterCell::value)
-            .sum()
+        let classes = CodeClass::ALL.iter();
+        classes.map(|class| self.of_all_methods(by, *class)).sum()
     }
 
     /// Requests that ended in one class, whoever answered.
     #[must_use]
     pub fn requests_of_class(&self, class: CodeClass) -> u64 {
-        self.requests
-            .iter()
-            .flatten()
-            .map(|by| by[class.index()].value())
-            .sum()
+        let sides = ServedBy::ALL.iter();
+        sides.map(|by| self.of_all_methods(*by, class)).sum()
+    }
+
+    fn of_all_methods(&self, by: ServedBy, class: CodeClass) -> u64 {
+        let methods = MethodLabel::ALL.iter();
+        methods.map(|method| self.count(*method, by, class)).sum()
+    }
+
+    fn count(&self, method: MethodLabel, by: ServedBy, class: CodeClass) -> u64 {
+        match method {
+            MethodLabel::Get => self.answered[by.index()].requests[class.index()].value(),
+            other => self.others.get().map_or(0, |others| {
+                others[other.index()][by.index()][class.index()].value()
+            }),
+        }
     }
 
     /// Durations until the head of a side's answers, serving and shadow alike.
     #[must_use]
     pub fn latency(&self, side: Side) -> LatencySnapshot {
-        self.latency[side.index()].snapshot()
+        let [serve, shadow] = &self.upstream[side.index()];
+        let mut both = serve.snapshot();
+        both.merge(&shadow.snapshot());
+        both
     }
 
     /// Fallbacks for one reason.
@@ -295,85 +281,115 @@ impl RouteMetrics {
         }
     }
 
-    // ---- publishing
+    // ---- the page
 
-    /// Brings the exporter up to date.
-    pub(super) fn publish(&self, exporter: &Exporter) {
+    /// Writes the part of the page that tells of routes.
+    pub(super) fn write(routes: &[Arc<Self>], page: &mut Page) {
+        page.metric(page::REQUESTS, |series| {
+            for route in routes {
+                route.write_requests(series);
+            }
+        });
+        page.metric(page::REQUEST_DURATION, |series| {
+            for route in routes {
+                for by in ServedBy::ALL {
+                    let labels = [("route", &*route.name), ("side", by.name())];
+                    series.histogram(&labels, &route.answered[by.index()].duration.buckets());
+                }
+            }
+        });
+        page.metric(page::UPSTREAM_DURATION, |series| {
+            for route in routes {
+                for (side, role) in Side::BOTH
+                    .iter()
+                    .flat_map(|side| Role::ALL.iter().map(move |role| (side, role)))
+                {
+                    let labels = [
+                        ("route", &*route.name),
+                        ("side", side.name()),
+                        ("role", role.name()),
+                    ];
+                    let latency = &route.upstream[side.index()][role.index()];
+                    series.histogram(&labels, &latency.buckets());
+                }
+            }
+        });
+        page.metric(page::SHADOW_SAMPLED, |series| {
+            for route in routes {
+                series.value(&[("route", &route.name)], route.sampled_count());
+            }
+        });
+        list(page, page::FALLBACKS, "reason", routes, Self::fallbacks);
+        list(
+            page,
+            page::SHADOW_REQUESTS,
+            "side",
+            routes,
+            Self::shadow_requests,
+        );
+        list(
+            page,
+            page::SHADOW_DROPPED,
+            "reason",
+            routes,
+            Self::dropped_count,
+        );
+        list(page, page::COMPARISONS, "verdict", routes, Self::verdicts);
+        list(
+            page,
+            page::INCOMPARABLE,
+            "reason",
+            routes,
+            Self::incomparable,
+        );
+        page.metric(page::DIVERGENCES, |series| {
+            for route in routes {
+                route.fields.write(&route.name, series);
+            }
+        });
+        page.metric(page::ROUTE_SHARE, |series| {
+            for route in routes {
+                series.value(&[("route", &route.name)], route.share());
+            }
+        });
+    }
+
+    fn write_requests(&self, series: &mut Series<'_>) {
+        let shown = self.shown_methods.load(Relaxed);
         for method in MethodLabel::ALL {
             for by in ServedBy::ALL {
                 for class in CodeClass::ALL {
-                    let cell = &self.requests[method.index()][by.index()][class.index()];
-                    cell.publish(|| self.request_counter(exporter, *method, *by, *class));
+                    let count = self.count(*method, *by, *class);
+                    let named = shown & (1 << method.index()) != 0;
+                    if count > 0 || named && *class != CodeClass::Informational {
+                        let labels = [
+                            ("route", &*self.name),
+                            ("method", method.name()),
+                            ("side", by.name()),
+                            ("code_class", class.name()),
+                        ];
+                        series.value(&labels, count);
+                    }
                 }
             }
         }
-        self.each_closed(|cell, register| cell.publish(|| register(exporter)));
-        self.fields.publish(&self.name, exporter);
-        self.share_gauge.set(self.share());
-    }
-
-    fn request_counter(
-        &self,
-        exporter: &Exporter,
-        method: MethodLabel,
-        by: ServedBy,
-        class: CodeClass,
-    ) -> Counter {
-        let labels = [
-            ("route", SharedString::from_shared(self.name.clone())),
-            ("method", method.name().into()),
-            ("side", by.name().into()),
-            ("code_class", class.name().into()),
-        ];
-        exporter.counter(exporter::REQUESTS, labels)
-    }
-
-    /// Every counter whose labels are closed lists, with what makes its series.
-    fn each_closed(&self, mut visit: impl FnMut(&CounterCell, &dyn Fn(&Exporter) -> Counter)) {
-        let route = || ("route", SharedString::from_shared(self.name.clone()));
-        visit(&self.sampled, &|exporter| {
-            exporter.counter(exporter::SHADOW_SAMPLED, [route()])
-        });
-        let mut list = |cells: &[CounterCell], names: &[&'static str], metric, label| {
-            for (cell, name) in cells.iter().zip(names) {
-                visit(cell, &|exporter| {
-                    exporter.counter(metric, [route(), (label, (*name).into())])
-                });
-            }
-        };
-        list(
-            &self.fallbacks,
-            &names::<FallbackReason>(),
-            exporter::FALLBACKS,
-            "reason",
-        );
-        list(
-            &self.shadow_requests,
-            &names::<Side>(),
-            exporter::SHADOW_REQUESTS,
-            "side",
-        );
-        list(
-            &self.dropped,
-            &names::<Dropped>(),
-            exporter::SHADOW_DROPPED,
-            "reason",
-        );
-        list(
-            &self.verdicts,
-            &names::<VerdictLabel>(),
-            exporter::COMPARISONS,
-            "verdict",
-        );
-        list(
-            &self.incomparable,
-            &names::<Incomparable>(),
-            exporter::INCOMPARABLE,
-            "reason",
-        );
     }
 }
 
-fn names<L: Label>() -> Vec<&'static str> {
-    L::ALL.iter().map(|label| label.text()).collect()
+/// Counters of a closed list, for each route.
+fn list<L: Label>(
+    page: &mut Page,
+    metric: Metric,
+    label: &'static str,
+    routes: &[Arc<RouteMetrics>],
+    count: impl Fn(&RouteMetrics, L) -> u64,
+) {
+    page.metric(metric, |series| {
+        for route in routes {
+            for value in L::ALL {
+                let labels = [("route", &*route.name), (label, value.text())];
+                series.value(&labels, count(route, *value));
+            }
+        }
+    });
 }

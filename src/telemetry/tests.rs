@@ -7,6 +7,8 @@ use http::Method;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+mod counting;
+
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// A page, read by rules of its own: value of each series, type of each metric.
@@ -330,27 +332,6 @@ fn cells_outlive_a_second_call_and_new_methods_join() {
 }
 
 #[test]
-fn upkeep_keeps_counts_and_samples() {
-    let telemetry = Telemetry::new();
-    let route = telemetry.route("tags", None);
-    for _ in 0..3 {
-        route.request(&Method::GET, ServedBy::Old, CodeClass::Success, MILLISECOND);
-        telemetry.upkeep();
-    }
-    let page = Page::of(&telemetry);
-    assert_eq!(
-        page.value(
-            r#"crossfade_requests_total{route="tags",method="GET",side="old",code_class="2xx"}"#
-        ),
-        3.0
-    );
-    assert_eq!(
-        page.value(r#"crossfade_request_duration_seconds_count{route="tags",side="old"}"#),
-        3.0
-    );
-}
-
-#[test]
 fn fields_from_answers_are_escaped_and_bounded() {
     let telemetry = Telemetry::new();
     let route = telemetry.route("tags", Some(&[Method::GET]));
@@ -430,5 +411,5 @@ fn latencies_of_both_roles_feed_the_side() {
     assert_eq!(route.latency(Side::New).count(), 2);
     assert_eq!(route.latency(Side::Old).p50(), None);
     let median = route.latency(Side::New).p50().unwrap().as_secs_f64();
-    assert!((median - 0.01).abs() < 0.01 / 64.0, "{median}");
+    assert!((median - 0.01).abs() < 0.01 / 20.0, "{median}");
 }

@@ -1,0 +1,248 @@
+//! The metrics page: the one list of names and descriptions, and the text format of Prometheus (0.0.4).
+//!
+//! Nothing is kept between two pages: each is written from the cells as they are, metric by metric. Which series there are
+//! is said where their cells are.
+
+use std::fmt::{Display, Write};
+
+/// Upper bounds of the buckets of every histogram, in nanoseconds, and as the page names them, in seconds.
+pub(super) const BUCKETS: [(u64, &str); 15] = [
+    (500_000, "0.0005"),
+    (1_000_000, "0.001"),
+    (2_500_000, "0.0025"),
+    (5_000_000, "0.005"),
+    (10_000_000, "0.01"),
+    (25_000_000, "0.025"),
+    (50_000_000, "0.05"),
+    (100_000_000, "0.1"),
+    (250_000_000, "0.25"),
+    (500_000_000, "0.5"),
+    (1_000_000_000, "1"),
+    (2_500_000_000, "2.5"),
+    (5_000_000_000, "5"),
+    (10_000_000_000, "10"),
+    (30_000_000_000, "30"),
+];
+
+/// Buckets of a histogram, with the one that has no bound.
+pub(super) const BUCKET_COUNT: usize = BUCKETS.len() + 1;
+
+/// What a series is.
+#[derive(Clone, Copy, Debug)]
+enum Type {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// A metric: its name is public and exact.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Metric {
+    name: &'static str,
+    kind: Type,
+    help: &'static str,
+}
+
+macro_rules! metrics_table {
+    ($($constant:ident: $kind:ident $name:literal, $help:literal;)+) => {
+        $(pub(super) const $constant: Metric = Metric { name: $name, kind: Type::$kind, help: $help };)+
+    };
+}
+
+metrics_table! {
+    REQUESTS: Counter "crossfade_requests_total", "Requests by the side whose answer the client got";
+    REQUEST_DURATION: Histogram "crossfade_request_duration_seconds", "From the head read to the last frame of the answer handed to the connection";
+    UPSTREAM_DURATION: Histogram "crossfade_upstream_duration_seconds", "From the request sent to a side to the head of its answer";
+    UPSTREAM_ERRORS: Counter "crossfade_upstream_errors_total", "Failures of a side by kind";
+    UPSTREAM_CONNECTIONS: Gauge "crossfade_upstream_connections", "Open connections to a side";
+    UPSTREAM_WAITING: Gauge "crossfade_upstream_waiting", "Requests that wait for a connection to a side";
+    REJECTED: Counter "crossfade_rejected_total", "Requests that were refused";
+    FALLBACKS: Counter "crossfade_fallbacks_total", "Requests that old answered because new failed";
+    SHADOW_SAMPLED: Counter "crossfade_shadow_sampled_total", "Requests chosen to be mirrored to the other side";
+    SHADOW_REQUESTS: Counter "crossfade_shadow_requests_total", "Copies taken up for a side";
+    SHADOW_DROPPED: Counter "crossfade_shadow_dropped_total", "Chosen requests that made no pair";
+    COMPARISONS: Counter "crossfade_comparisons_total", "Pairs of answers by verdict";
+    INCOMPARABLE: Counter "crossfade_incomparable_total", "Pairs that could not be judged, by reason";
+    DIVERGENCES: Counter "crossfade_divergences_total", "Mismatches by field and kind, once for each in a pair";
+    ROUTE_SHARE: Gauge "crossfade_route_share", "Share of reads that new serves, switches and override included";
+    OVERRIDE: Gauge "crossfade_override", "1 while an override of the admin API is in force";
+    GENERATION: Gauge "crossfade_config_generation", "Generation of the settings in force";
+    RELOAD_SUCCESSFUL: Gauge "crossfade_config_last_reload_successful", "0 while the file has errors";
+    RELOADS: Counter "crossfade_config_reloads_total", "Changes of the file by result";
+    CONNECTIONS: Gauge "crossfade_connections", "Open connections of clients";
+    INFLIGHT: Gauge "crossfade_inflight_requests", "Requests that are being served";
+    BUILD_INFO: Gauge "crossfade_build_info", "1, labelled with the version";
+}
+
+/// A label's name and value.
+pub(super) type Pair<'a> = (&'static str, &'a str);
+
+/// A page that is being written.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    text: String,
+}
+
+/// What a histogram has counted, bucket by bucket: nothing of it is counted in two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Buckets {
+    pub(super) counts: [u64; BUCKET_COUNT],
+    pub(super) sum_nanos: u64,
+}
+
+impl Page {
+    /// The text.
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
+    /// Writes a metric's series; a metric that has none is not named.
+    pub(super) fn metric(&mut self, metric: Metric, series: impl FnOnce(&mut Series<'_>)) {
+        let start = self.text.len();
+        let kind = match metric.kind {
+            Type::Counter => "counter",
+            Type::Gauge => "gauge",
+            Type::Histogram => "histogram",
+        };
+        let Metric { name, help, .. } = metric;
+        self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        let head = self.text.len();
+        series(&mut Series { page: self, name });
+        if self.text.len() == head {
+            self.text.truncate(start);
+        } else {
+            self.text.push('\n');
+        }
+    }
+
+    fn push(&mut self, text: impl Display) {
+        write!(self.text, "{text}").expect("a String takes everything");
+    }
+}
+
+/// The series of one metric.
+#[derive(Debug)]
+pub(super) struct Series<'p> {
+    page: &'p mut Page,
+    name: &'static str,
+}
+
+impl Series<'_> {
+    /// A counter or a gauge.
+    pub(super) fn value(&mut self, labels: &[Pair<'_>], value: impl Display) {
+        self.line("", labels, value);
+    }
+
+    /// A histogram: its buckets add up, and the last of them is the count, whatever is counted meanwhile.
+    pub(super) fn histogram(&mut self, labels: &[Pair<'_>], buckets: &Buckets) {
+        let mut with_bound = labels.to_vec();
+        let mut count = 0;
+        let bounds = BUCKETS.iter().map(|(_, text)| *text).chain(["+Inf"]);
+        for (bound, more) in bounds.zip(buckets.counts) {
+            count += more;
+            with_bound.push(("le", bound));
+            self.line("_bucket", &with_bound, count);
+            with_bound.pop();
+        }
+        self.line("_sum", labels, buckets.sum_nanos as f64 / 1e9);
+        self.line("_count", labels, count);
+    }
+
+    fn line(&mut self, suffix: &str, labels: &[Pair<'_>], value: impl Display) {
+        let text = &mut self.page.text;
+        text.push_str(self.name);
+        text.push_str(suffix);
+        for (place, (name, value)) in labels.iter().enumerate() {
+            text.push(if place == 0 { '{' } else { ',' });
+            text.push_str(name);
+            text.push_str("=\"");
+            push_escaped(text, value);
+            text.push('"');
+        }
+        if !labels.is_empty() {
+            text.push('}');
+        }
+        self.page.push(format_args!(" {value}\n"));
+    }
+}
+
+fn push_escaped(text: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        return text.push_str(value);
+    }
+    for letter in value.chars() {
+        match letter {
+            '\\' => text.push_str("\\\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str("\\n"),
+            _ => text.push(letter),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_rise_and_say_the_same_twice() {
+        assert!(BUCKETS.is_sorted_by(|one, next| one.0 < next.0));
+        for (nanos, text) in BUCKETS {
+            assert_eq!(text.parse::<f64>().unwrap() * 1e9, nanos as f64);
+            // As the page has always written them: a bound is a label, and another text is another series.
+            assert_eq!((nanos as f64 / 1e9).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_text_is_as_prometheus_reads_it() {
+        let mut page = Page::default();
+        page.metric(DIVERGENCES, |_| {});
+        page.metric(OVERRIDE, |series| series.value(&[], 1));
+        page.metric(DIVERGENCES, |series| {
+            series.value(&[("route", "a"), ("field", "\\ \"é\"\n")], 3);
+        });
+        let mut buckets = Buckets {
+            sum_nanos: 31_002_000_000,
+            ..Buckets::default()
+        };
+        buckets.counts[2] = 1;
+        buckets.counts[15] = 2;
+        page.metric(UPSTREAM_DURATION, |series| {
+            series.histogram(&[("route", "a")], &buckets);
+        });
+        let text = page.into_text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..8],
+            [
+                "# HELP crossfade_override 1 while an override of the admin API is in force",
+                "# TYPE crossfade_override gauge",
+                "crossfade_override 1",
+                "",
+                "# HELP crossfade_divergences_total Mismatches by field and kind, once for each in a pair",
+                "# TYPE crossfade_divergences_total counter",
+                r#"crossfade_divergences_total{route="a",field="\\ \"é\"\n"} 3"#,
+                "",
+            ]
+        );
+        let histogram = "crossfade_upstream_duration_seconds";
+        assert_eq!(
+            lines[11..13],
+            [
+                format!(r#"{histogram}_bucket{{route="a",le="0.001"}} 0"#),
+                format!(r#"{histogram}_bucket{{route="a",le="0.0025"}} 1"#),
+            ]
+        );
+        assert_eq!(
+            lines[24..],
+            [
+                format!(r#"{histogram}_bucket{{route="a",le="30"}} 1"#),
+                format!(r#"{histogram}_bucket{{route="a",le="+Inf"}} 3"#),
+                format!(r#"{histogram}_sum{{route="a"}} 31.002"#),
+                format!(r#"{histogram}_count{{route="a"}} 3"#),
+                String::new(),
+            ]
+        );
+    }
+}
