@@ -73,8 +73,7 @@ impl Passing {
         }
     }
 
-    fn broke(&mut self, error: hyper::Error) -> BodyError {
-        let fault = Fault::from_hyper(error);
+    fn broke(&mut self, fault: Fault) -> BodyError {
         if let Some(Open { meter, observed }) = self.open.take() {
             self.incoming.broke(&fault);
             failure::log(meter.route(), self.incoming.endpoint().side(), &fault);
@@ -112,7 +111,7 @@ impl Body for AnswerBody {
         };
         let frame = match ready!(Pin::new(&mut passing.incoming).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
-            Some(Err(error)) => return Poll::Ready(Some(Err(passing.broke(error)))),
+            Some(Err(fault)) => return Poll::Ready(Some(Err(passing.broke(fault)))),
             None => {
                 passing.ended();
                 return Poll::Ready(None);

@@ -105,8 +105,7 @@ async fn read(
                 }
                 capture.push(&data);
             }
-            Some(Err(error)) => {
-                let fault = Fault::from_hyper(error);
+            Some(Err(fault)) => {
                 body.broke(&fault);
                 return Err(blame(&fault));
             }

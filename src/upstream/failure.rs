@@ -19,7 +19,7 @@ pub enum Fault {
     Timeout,
     /// The connection broke.
     #[error("the connection broke before the answer")]
-    Reset(#[source] hyper::Error),
+    Reset(#[source] Box<dyn Error + Send + Sync>),
     /// What came is no HTTP answer.
     #[error("the answer is no HTTP/1.1")]
     Protocol(#[source] hyper::Error),
@@ -63,8 +63,13 @@ impl Fault {
         } else if error.is_parse() || is_bad_framing(&error) {
             Self::Protocol(error)
         } else {
-            Self::Reset(error)
+            Self::Reset(Box::new(error))
         }
+    }
+
+    /// The connection broke, outside hyper.
+    pub(super) fn broken(error: io::Error) -> Self {
+        Self::Reset(Box::new(error))
     }
 }
 

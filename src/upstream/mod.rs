@@ -3,10 +3,13 @@
 //! A worker never shares a connection with another one. What all share are the atomics and semaphores of an [`Endpoint`].
 
 pub mod alarm;
+mod client;
 pub mod connect;
 pub mod endpoint;
 pub mod failure;
 mod hush;
+mod line;
+mod plain;
 pub mod pool;
 pub mod send;
 mod wire;

@@ -188,9 +188,7 @@ impl Pools {
         let settings = endpoint.settings();
         let stream = connect(&settings.authority, settings.connect_timeout).await?;
         let shown = endpoint.metrics().connections.hold();
-        Wire::open(stream, (permit, shown))
-            .await
-            .map_err(Fault::from_hyper)
+        Ok(Wire::open(stream, (permit, shown)))
     }
 
     /// Takes a connection back after a whole answer.

@@ -5,16 +5,15 @@
 
 use crate::message::body::{Outgoing, Progress};
 use crate::message::hop::{is_only_chunked, remove_hop_by_hop};
-use crate::message::spare::Spare;
 use crate::message::survey::Survey;
 use crate::telemetry::Role;
 use crate::upstream::endpoint::Endpoint;
 use crate::upstream::failure::Fault;
 use crate::upstream::pool::Pools;
-use crate::upstream::wire::{Asked, Wire};
+use crate::upstream::wire::{Asked, Content, Wire};
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use http::{Request, Response, StatusCode};
+use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -45,7 +44,7 @@ pub struct Answer {
 /// moves only while the body is polled.
 #[derive(Debug)]
 pub struct Arriving {
-    incoming: Incoming,
+    content: Content,
     pools: Arc<Pools>,
     endpoint: Arc<Endpoint>,
     wire: Option<Box<Wire>>,
@@ -78,25 +77,25 @@ impl Arriving {
 
 impl Body for Arriving {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Fault;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let this = self.get_mut();
         match &mut this.wire {
-            Some(wire) => wire.poll_frame(cx, &mut this.incoming),
+            Some(wire) => wire.poll_frame(cx, &mut this.content),
             None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.content.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.content.size_hint()
     }
 }
 
@@ -115,8 +114,6 @@ pub async fn send(
             Err(fault) => return Err(counted(endpoint, pools.role(), fault)),
         },
     };
-    let spare = dispatch.request.as_ref().filter(|_| wire.reused);
-    let spare = spare.filter(|request| is_harmless(request)).map(Spare::of);
     let asked = match dispatch.progress {
         None => {
             wire.ask(dispatch.request, Some(started + dispatch.timeout))
@@ -126,12 +123,14 @@ pub async fn send(
     };
     match asked {
         Asked::Answered(response) => finish(pools, endpoint, (response, wire, started)),
-        Asked::Failed(error) => {
-            let fault = Fault::from_hyper(error);
+        Asked::Failed(fault) => {
+            if matches!(fault, Fault::Reset(_)) && dispatch.request.is_none() {
+                *dispatch.request = wire.take_spare();
+            }
             drop(wire);
             match fault {
-                Fault::Reset(_) if dispatch.request.is_some() || spare.is_some() => {
-                    Box::pin(again(pools, endpoint, dispatch, spare)).await
+                Fault::Reset(_) if dispatch.request.is_some() => {
+                    Box::pin(again(pools, endpoint, dispatch)).await
                 }
                 fault => Err(counted(endpoint, pools.role(), fault)),
             }
@@ -145,17 +144,13 @@ async fn again(
     pools: &Arc<Pools>,
     endpoint: &Arc<Endpoint>,
     mut dispatch: Dispatch<'_>,
-    spare: Option<Spare>,
 ) -> Result<Answer, Fault> {
     let failed = |fault| counted(endpoint, pools.role(), fault);
-    if let (None, Some(spare)) = (&dispatch.request, spare) {
-        *dispatch.request = Some(spare.request(Outgoing::Empty));
-    }
     let mut wire = pools.fresh(endpoint).await.map_err(failed)?;
     let started = Instant::now();
     match stream(&mut wire, started, &mut dispatch).await {
         Asked::Answered(response) => finish(pools, endpoint, (response, wire, started)),
-        Asked::Failed(error) => Err(failed(Fault::from_hyper(error))),
+        Asked::Failed(fault) => Err(failed(fault)),
         Asked::Late => Err(failed(Fault::Timeout)),
     }
 }
@@ -167,12 +162,6 @@ async fn stream(wire: &mut Wire, started: Instant, dispatch: &mut Dispatch<'_>) 
         asked = wire.ask(dispatch.request, None) => asked,
         () = out_of_time(started, dispatch.timeout, dispatch.progress) => Asked::Late,
     }
-}
-
-/// Whether doing it twice changes nothing: GET or HEAD without a body.
-fn is_harmless(request: &Request<Outgoing>) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD)
-        && matches!(request.body(), Outgoing::Empty)
 }
 
 fn counted(endpoint: &Endpoint, role: Role, fault: Fault) -> Fault {
@@ -205,7 +194,7 @@ pub async fn out_of_time(started: Instant, timeout: Duration, progress: Option<&
 fn finish(
     pools: &Arc<Pools>,
     endpoint: &Arc<Endpoint>,
-    (mut response, wire, started): (Response<Incoming>, Box<Wire>, Instant),
+    (mut response, wire, started): (Response<Content>, Box<Wire>, Instant),
 ) -> Result<Answer, Fault> {
     let elapsed = started.elapsed();
     let survey = Survey::of(response.headers());
@@ -220,8 +209,8 @@ fn finish(
         return Err(counted(endpoint, pools.role(), fault));
     }
     remove_hop_by_hop(response.headers_mut(), survey);
-    let response = response.map(|incoming| Arriving {
-        incoming,
+    let response = response.map(|content| Arriving {
+        content,
         pools: Arc::clone(pools),
         endpoint: Arc::clone(endpoint),
         wire: Some(wire),

@@ -1,46 +1,32 @@
 //! One HTTP/1.1 connection to a side, moved by whoever uses it.
 //!
-//! hyper's client is two things: a handle that takes a request, and a future that moves the bytes. Usually that future is a task of its own, which
-//! each request wakes, and by which it is woken, several times. Here it is polled by the request itself, then by the answer's body, in the
-//! task of the client that waits for both. Invariant: an idle connection does nothing by itself; [`Wire::is_open`] looks after it.
-//!
-//! Only a streamed request body needs a task beside it: its answer may begin before its end, and a client that does not read while it sends
-//! would stop both.
+//! Most exchanges are [`Plain`]. For a body that is streamed, or an answer of another form, hyper's [`Client`] takes the connection over, and gives it
+//! back after the first exchange that would have been plain.
 
 use crate::message::body::Outgoing;
-use crate::telemetry;
+use crate::message::spare::Spare;
 use crate::upstream::alarm::Alarm;
-use crate::upstream::hush::Hush;
+use crate::upstream::client::Client;
+use crate::upstream::failure::Fault;
+use crate::upstream::line::{Held, Line};
+use crate::upstream::plain::{Heard, Plain, Sized};
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::{Body, Frame, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use http::{Method, Request, Response};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
 use std::task::{Context, Poll, Waker};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
-
-/// The longest head of an answer, in bytes.
-const MAX_HEAD: usize = 64 * 1024;
-
-type Connection = http1::Connection<TokioIo<TcpStream>, Outgoing>;
-
-/// What is held for as long as a connection is open: the permit of its endpoint, and its place in the gauge.
-pub(super) type Held = (OwnedSemaphorePermit, telemetry::Held);
 
 /// A connection that is nobody's but the holder's. Dropping it closes it.
 #[derive(Debug)]
 pub(super) struct Wire {
-    sender: SendRequest<Outgoing>,
-    mover: Mover,
-    hush: Arc<Hush>,
-    /// Wakes through `hush`.
-    waker: Waker,
+    talk: Talk,
+    /// What hyper was given, where it may be asked again.
+    spare: Option<Box<Spare>>,
+    /// It can take no further request.
+    spent: bool,
     alarm: Alarm,
     /// When it was opened.
     pub(super) born: Instant,
@@ -48,93 +34,58 @@ pub(super) struct Wire {
     pub(super) reused: bool,
 }
 
-/// Who moves the bytes.
+/// Who speaks.
 #[derive(Debug)]
-enum Mover {
-    Holder(Moved),
-    Task(Task),
+enum Talk {
+    Plain(Plain),
+    Hyper(Client),
     /// Nobody: it is closed.
     Nobody,
-}
-
-/// A connection, and what goes with it.
-type Moved = Box<(Connection, Held)>;
-
-/// A task that moves the bytes until the holder takes the connection back. It ends with the holder: by itself it would go on until a side took the
-/// rest of a request, which a side that has answered early may never do.
-#[derive(Debug)]
-struct Task {
-    lent: Arc<Mutex<Option<Moved>>>,
-    handle: AbortHandle,
-}
-
-impl Task {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the task that moves a connection's bytes belongs to the runtime of its pool"
-    )]
-    fn start(moved: Moved) -> Self {
-        let lent = Arc::new(Mutex::new(Some(moved)));
-        let own = Arc::clone(&lent);
-        let task = poll_fn(move |cx| {
-            let mut lent = own.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(moved) = lent.as_mut() else {
-                return Poll::Ready(());
-            };
-            let over = Pin::new(&mut moved.0).poll(cx).map(drop);
-            if over.is_ready() {
-                *lent = None;
-            }
-            over
-        });
-        Self {
-            lent,
-            handle: tokio::spawn(task).abort_handle(),
-        }
-    }
-
-    /// The connection, if it is still open.
-    fn stop(&self) -> Option<Moved> {
-        self.lent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.stop();
-        self.handle.abort();
-    }
 }
 
 /// What came of a request.
 #[derive(Debug)]
 pub(super) enum Asked {
-    Answered(Response<Incoming>),
-    Failed(hyper::Error),
+    Answered(Response<Content>),
+    Failed(Fault),
     /// Its time was over.
     Late,
 }
 
+/// The body of an answer.
+#[derive(Debug)]
+pub(super) enum Content {
+    Sized(Sized),
+    Hyper(Incoming),
+}
+
+impl Content {
+    pub(super) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Sized(body) => body.left == 0,
+            Self::Hyper(incoming) => incoming.is_end_stream(),
+        }
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Sized(body) => SizeHint::with_exact(body.left),
+            Self::Hyper(incoming) => incoming.size_hint(),
+        }
+    }
+}
+
 impl Wire {
     /// Speaks HTTP/1.1 over a new connection.
-    pub(super) async fn open(stream: TcpStream, held: Held) -> Result<Box<Self>, hyper::Error> {
-        let (sender, connection) = http1::Builder::new()
-            .max_header_size(MAX_HEAD)
-            .handshake(TokioIo::new(stream))
-            .await?;
-        let hush = Hush::new();
-        Ok(Box::new(Self {
-            sender,
-            mover: Mover::Holder(Box::new((connection, held))),
-            waker: Waker::from(Arc::clone(&hush)),
-            hush,
+    pub(super) fn open(stream: TcpStream, held: Held) -> Box<Self> {
+        Box::new(Self {
+            talk: Talk::Plain(Plain::new(stream, held)),
+            spare: None,
+            spent: false,
             alarm: Alarm::default(),
             born: Instant::now(),
             reused: false,
-        }))
+        })
     }
 
     /// Sends a request and waits for the head of its answer until `due`. What was not sent is put back.
@@ -143,101 +94,161 @@ impl Wire {
         request: &mut Option<Request<Outgoing>>,
         due: Option<Instant>,
     ) -> Asked {
-        let sent = request.take().expect("whoever asks has a request");
-        if matches!(sent.body(), Outgoing::Stream(_)) {
-            self.lend();
+        let Talk::Plain(plain) = &mut self.talk else {
+            return Box::pin(self.ask_hyper(request, due)).await;
+        };
+        if !plain.is_open(&mut Context::from_waker(Waker::noop())) {
+            let closed = io::ErrorKind::UnexpectedEof.into();
+            return Asked::Failed(Fault::broken(closed));
         }
-        // Sending wakes the connection, which is moved at once anyway.
-        self.hush.hush();
-        let mut answer = pin!(self.sender.try_send_request(sent));
-        poll_fn(|cx| match self.follow(cx, |cx| answer.as_mut().poll(cx)) {
-            Poll::Ready(Ok(response)) => Poll::Ready(Asked::Answered(response)),
-            Poll::Ready(Err(mut error)) => {
-                *request = error.take_message();
-                Poll::Ready(Asked::Failed(error.into_error()))
-            }
-            Poll::Pending => match due {
-                Some(due) => {
-                    let mut quiet = Context::from_waker(&self.waker);
-                    self.alarm.poll_due(&mut quiet, due).map(|()| Asked::Late)
-                }
-                None => Poll::Pending,
-            },
+        if !plain.take(request) {
+            return Box::pin(self.ask_hyper(request, due)).await;
+        }
+        let alarm = &mut self.alarm;
+        let heard = poll_fn(|cx| match (plain.poll_ask(cx), due) {
+            (Poll::Ready(heard), _) => Poll::Ready(Some(heard)),
+            (Poll::Pending, Some(due)) => alarm.poll_due(cx, due).map(|()| None),
+            (Poll::Pending, None) => Poll::Pending,
         })
-        .await
+        .await;
+        match heard {
+            Some(Heard::Answer(response)) => Asked::Answered(response.map(Content::Sized)),
+            Some(Heard::Broke(fault)) => Asked::Failed(fault),
+            Some(Heard::Other(begun)) => Box::pin(self.hand_over(begun, due)).await,
+            None => Asked::Late,
+        }
+    }
+
+    /// The request that was sent last, if it may be sent again: the connection may have been closed meanwhile, and it is GET or HEAD without a body.
+    pub(super) fn take_spare(&mut self) -> Option<Request<Outgoing>> {
+        match &self.talk {
+            Talk::Plain(plain) if self.reused && is_safe(plain.method()) => plain.request(),
+            Talk::Plain(_) => None,
+            Talk::Hyper(_) | Talk::Nobody => self
+                .spare
+                .take()
+                .map(|spare| spare.request(Outgoing::Empty)),
+        }
+    }
+
+    /// hyper sends it.
+    async fn ask_hyper(
+        &mut self,
+        request: &mut Option<Request<Outgoing>>,
+        due: Option<Instant>,
+    ) -> Asked {
+        let harmless = request.as_ref().filter(|request| {
+            self.reused && is_safe(request.method()) && matches!(request.body(), Outgoing::Empty)
+        });
+        self.spare = harmless.map(|request| Box::new(Spare::of(request)));
+        if let Talk::Plain(_) = &self.talk {
+            self.convert(|plain| {
+                let (stream, held) = plain.into_parts();
+                (Line::new(stream), held)
+            })
+            .await;
+        }
+        self.follow(request, due).await
+    }
+
+    /// hyper reads the answer to a request that was sent already.
+    async fn hand_over(&mut self, begun: Bytes, due: Option<Instant>) -> Asked {
+        let mut stand_in = None;
+        self.spare = self
+            .take_spare()
+            .map(|request| Box::new(Spare::of(&request)));
+        if let Talk::Plain(plain) = &self.talk {
+            self.spent = !plain.has_sent();
+            // Nothing of it is sent: hyper needs to know what the answer's end depends on.
+            let mut request = Request::new(Outgoing::Empty);
+            request.method_mut().clone_from(plain.method());
+            stand_in = Some(request);
+        }
+        self.convert(|plain| {
+            let (stream, held) = plain.into_parts();
+            (Line::in_the_middle(stream, begun), held)
+        })
+        .await;
+        self.follow(&mut stand_in, due).await
+    }
+
+    async fn convert(&mut self, line: impl FnOnce(Plain) -> (Line, Held)) {
+        if let Talk::Plain(plain) = std::mem::replace(&mut self.talk, Talk::Nobody) {
+            let (line, held) = line(plain);
+            // It only fails once there is something to read.
+            if let Ok(client) = Client::open(line, held).await {
+                self.talk = Talk::Hyper(client);
+            }
+        }
+    }
+
+    async fn follow(
+        &mut self,
+        request: &mut Option<Request<Outgoing>>,
+        due: Option<Instant>,
+    ) -> Asked {
+        let Talk::Hyper(client) = &mut self.talk else {
+            let closed = io::ErrorKind::NotConnected.into();
+            return Asked::Failed(Fault::broken(closed));
+        };
+        match client.ask(request, due, &mut self.alarm).await {
+            Some(Ok(response)) => Asked::Answered(response.map(Content::Hyper)),
+            Some(Err(error)) => Asked::Failed(Fault::from_hyper(error)),
+            None => Asked::Late,
+        }
     }
 
     /// The next frame of the answer's body.
     pub(super) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
-        incoming: &mut Incoming,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.hush.hush();
-        // Frames that are there already are passed on before more are asked for.
-        let mut quiet = Context::from_waker(&self.waker);
-        if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(&mut quiet) {
-            return Poll::Ready(frame);
+        content: &mut Content,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        match (&mut self.talk, content) {
+            (Talk::Plain(plain), Content::Sized(body)) => plain
+                .poll_body(cx, body)
+                .map(|bytes| Some(bytes?.map(Frame::data))),
+            (Talk::Hyper(client), Content::Hyper(incoming)) => {
+                client.poll_frame(cx, incoming).map_err(Fault::from_hyper)
+            }
+            (Talk::Plain(_) | Talk::Hyper(_) | Talk::Nobody, _) => Poll::Ready(None),
         }
-        self.follow(cx, |cx| Pin::new(&mut *incoming).poll_frame(cx))
     }
 
     /// Whether it takes another request. For a connection whose last answer has ended.
     pub(super) fn is_ready(&mut self) -> bool {
-        self.recall();
-        if !self.sender.is_ready() {
-            self.hush.hush();
-            self.advance();
+        let ready = match &mut self.talk {
+            Talk::Plain(plain) => plain.is_ready(),
+            Talk::Hyper(client) => client.is_ready(),
+            Talk::Nobody => false,
+        };
+        ready && !self.spent && self.settle()
+    }
+
+    /// Takes a connection back from hyper if it is not needed any more; whether there is still one.
+    fn settle(&mut self) -> bool {
+        if matches!(&self.talk, Talk::Hyper(client) if client.was_plain())
+            && let Talk::Hyper(client) = std::mem::replace(&mut self.talk, Talk::Nobody)
+        {
+            let Some((stream, held)) = client.into_parts() else {
+                return false;
+            };
+            self.talk = Talk::Plain(Plain::new(stream, held));
         }
-        self.sender.is_ready()
+        true
     }
 
     /// Whether the other end has kept the connection open and silent. For a connection at rest.
     pub(super) fn is_open(&mut self) -> bool {
-        self.hush.hush();
-        self.advance();
-        !self.sender.is_closed()
-    }
-
-    /// Moves bytes, then looks whether what is waited for has come of it.
-    fn follow<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        if matches!(self.mover, Mover::Task(_)) {
-            return poll(cx);
-        }
-        self.hush.hush();
-        self.advance();
-        let mut quiet = Context::from_waker(&self.waker);
-        let result = poll(&mut quiet);
-        if result.is_pending() {
-            self.hush.speak(cx.waker());
-        }
-        result
-    }
-
-    fn advance(&mut self) {
-        if let Mover::Holder(moved) = &mut self.mover {
-            let mut quiet = Context::from_waker(&self.waker);
-            // What broke is told to the request or the body that is under way; an idle connection may close as it likes.
-            if Pin::new(&mut moved.0).poll(&mut quiet).is_ready() {
-                self.mover = Mover::Nobody;
-            }
+        match &mut self.talk {
+            Talk::Plain(plain) => plain.is_open(&mut Context::from_waker(Waker::noop())),
+            Talk::Hyper(client) => client.is_open(),
+            Talk::Nobody => false,
         }
     }
+}
 
-    fn lend(&mut self) {
-        self.mover = match std::mem::replace(&mut self.mover, Mover::Nobody) {
-            Mover::Holder(moved) => Mover::Task(Task::start(moved)),
-            other @ (Mover::Task(_) | Mover::Nobody) => other,
-        };
-    }
-
-    fn recall(&mut self) {
-        if let Mover::Task(task) = &self.mover {
-            self.mover = task.stop().map_or(Mover::Nobody, Mover::Holder);
-        }
-    }
+/// Whether doing it twice changes nothing, if it has no body.
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }

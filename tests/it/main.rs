@@ -16,6 +16,7 @@ mod explain;
 mod failures;
 mod fallback;
 mod faults;
+mod forms;
 mod forward;
 mod framing;
 mod gone;
