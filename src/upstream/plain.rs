@@ -306,9 +306,13 @@ fn head(
                 return None;
             }
             length = Some(number(field.value)?);
-        } else if name == TRANSFER_ENCODING
-            || name == CONNECTION && !field.value.eq_ignore_ascii_case(b"keep-alive")
-        {
+        } else if name == CONNECTION {
+            if !field.value.eq_ignore_ascii_case(b"keep-alive") {
+                return None;
+            }
+            // It is said to this connection: put in, it would be searched for and taken out again.
+            continue;
+        } else if name == TRANSFER_ENCODING {
             return None;
         }
         let value = come.slice_ref(field.value);
