@@ -9,13 +9,14 @@ use std::future::pending;
 use std::net::TcpListener;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 
 /// Starts the control thread.
 pub(super) fn begin(
     runtimes: &mut Runtimes,
     listener: TcpListener,
     follower: Option<Follower>,
-    reloads: UnboundedReceiver<()>,
+    reloads: UnboundedReceiver<oneshot::Sender<()>>,
     shared: &Shared,
 ) -> Result<(), StartError> {
     let router = admin::router(Admin {
@@ -35,7 +36,10 @@ pub(super) fn begin(
         let follow = async {
             match follower {
                 Some(follower) => follower.run(reloads, stop.clone()).await,
-                None => pending().await,
+                None => {
+                    drop(reloads);
+                    pending().await
+                }
             }
         };
         tokio::select! {

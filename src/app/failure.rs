@@ -16,6 +16,14 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// A socket that this process was given is of no use.
+    #[error("the socket \"{name}\" that was given to this process can't be used: {why}")]
+    Given {
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: String,
+    },
     /// The system has no randomness.
     #[error("the system has no randomness")]
     Randomness(#[from] getrandom::Error),

@@ -1,6 +1,7 @@
 //! The sockets of a proxy, open before anything else starts, so that a port in use is told at once.
 
 use crate::app::failure::StartError;
+use crate::app::given::Given;
 use crate::app::unix;
 use crate::config::Settings;
 use crate::config::settings::{Listen, ListenAddress};
@@ -36,10 +37,26 @@ impl Listeners {
     /// # Errors
     /// [`StartError::Listen`] names the address that can't be opened.
     pub fn bind(settings: &Settings) -> Result<Self, StartError> {
-        let clients = settings.server.listen.iter().map(Listener::bind);
+        Self::open(settings, Given::default())
+    }
+
+    /// The same, but for what this process was given.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`], or [`StartError::Given`] for a socket that no key claims.
+    pub fn open(settings: &Settings, given: Given) -> Result<Self, StartError> {
+        let given = given.assign(settings)?;
+        let listen = settings.server.listen.iter().zip(given.clients);
+        let clients = listen.map(|(listen, given)| match given {
+            Some(door) => Ok(Listener { door, file: None }),
+            None => Listener::bind(listen),
+        });
         Ok(Self {
             clients: clients.collect::<Result<_, _>>()?,
-            admin: bind("server.admin", settings.server.admin)?,
+            admin: match given.admin {
+                Some(Door::Tcp(listener)) => listener,
+                Some(Door::Unix(_)) | None => bind("server.admin", settings.server.admin)?,
+            },
         })
     }
 }

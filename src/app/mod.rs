@@ -4,17 +4,21 @@
 
 mod control;
 mod failure;
+mod given;
 mod listeners;
 mod running;
 mod signals;
 mod start;
+mod supervisor;
 mod threads;
 mod unix;
 mod watch;
 
 pub use failure::StartError;
+pub use given::Given;
 pub use listeners::{Listener, Listeners};
 pub use running::Running;
 pub use start::{Start, start};
+pub use supervisor::Supervisor;
 pub use unix::SocketFile;
 pub use watch::{ConfigFile, Reading, check, read};

@@ -1,6 +1,7 @@
 //! A proxy that runs: what can be asked of it, and how it is stopped.
 
 use crate::admin::Readiness;
+use crate::app::supervisor::Supervisor;
 use crate::app::threads::Runtimes;
 use crate::config::settings::ListenAddress;
 use crate::message::capture::Budget;
@@ -8,12 +9,13 @@ use crate::plan::Live;
 use crate::proxy::accept::Stop;
 use crate::store::{Mismatches, StateDir};
 use crate::telemetry::Telemetry;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime;
-use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep};
 
 /// What the threads of a proxy share with whoever started it.
 #[derive(Clone, Debug)]
@@ -25,7 +27,7 @@ pub(super) struct Shared {
     pub(super) state: Arc<StateDir>,
     pub(super) readiness: Readiness,
     pub(super) stop: watch::Sender<Stop>,
-    pub(super) reload: mpsc::UnboundedSender<()>,
+    pub(super) reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
 
 /// A proxy that runs. Dropped, it stops without draining.
@@ -104,10 +106,32 @@ impl Running {
         self.runtimes.lab_runtime()
     }
 
-    /// Reads the file again, as SIGHUP does.
-    pub fn reload(&self) {
-        // Without a file to follow nobody listens.
-        let _ = self.shared.reload.send(());
+    /// Reads the file again, as SIGHUP does. What is returned is told, or fails, when that is done.
+    pub fn reload(&self) -> oneshot::Receiver<()> {
+        let (done, told) = oneshot::channel();
+        // Without a file to follow nobody listens, and it fails at once.
+        let _ = self.shared.reload.send(done);
+        told
+    }
+
+    /// Ends never; tells a supervisor that wants it that all threads are well, for as long as they are.
+    pub(super) fn watch(&self, supervisor: &Supervisor) -> impl Future<Output = ()> + use<> {
+        let (supervisor, threads) = (supervisor.clone(), self.runtimes.lively());
+        let stop = self.shared.stop.subscribe();
+        async move {
+            while let Some(pause) = supervisor.pulse() {
+                for thread in &threads {
+                    // A thread that hangs never answers. One that has ended does so at once, which is well only while the proxy stops.
+                    let ended = thread.spawn(async {}).await.is_err();
+                    if ended && *stop.borrow() == Stop::Running {
+                        return pending().await;
+                    }
+                }
+                supervisor.alive();
+                sleep(pause).await;
+            }
+            pending().await
+        }
     }
 
     /// Stops: no new connections, and at most `server.drain_timeout` for those that are open to end: each does after its next answer.

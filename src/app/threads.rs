@@ -23,6 +23,8 @@ pub(super) struct Runtimes {
     lab: Option<Stoppable>,
     control: Option<Stoppable>,
     lab_runtime: Option<runtime::Handle>,
+    /// Of the threads that must never wait for anything but their tasks: all but the lab's.
+    lively: Vec<runtime::Handle>,
 }
 
 /// A thread that ends when it is told to.
@@ -40,7 +42,7 @@ impl Runtimes {
         outlet: WorkerOutlet,
         stop: watch::Receiver<Stop>,
     ) -> io::Result<()> {
-        let thread = single(format!("cf-worker-{index}"), move || {
+        let thread = self.single(format!("cf-worker-{index}"), move || {
             work(parts, outlet, stop)
         })?;
         self.serving.push(thread);
@@ -79,14 +81,37 @@ impl Runtimes {
         F: Future<Output = ()>,
     {
         let (stop, stopped) = watch::channel(false);
-        let thread = single("cf-control".to_owned(), move || begin(stopped))?;
+        let thread = self.single("cf-control".to_owned(), move || begin(stopped))?;
         self.control = Some(Stoppable { stop, thread });
         Ok(())
+    }
+
+    /// The runtimes whose tasks must get their turn at any time.
+    pub(super) fn lively(&self) -> Vec<runtime::Handle> {
+        self.lively.clone()
     }
 
     /// The lab's runtime.
     pub(super) fn lab_runtime(&self) -> Option<&runtime::Handle> {
         self.lab_runtime.as_ref()
+    }
+
+    /// A thread with a current-thread runtime, on which everything runs that `begin` starts.
+    fn single<F>(
+        &mut self,
+        name: String,
+        begin: impl FnOnce() -> F + Send + 'static,
+    ) -> io::Result<JoinHandle<()>>
+    where
+        F: Future<Output = ()>,
+    {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        self.lively.push(runtime.handle().clone());
+        Builder::new()
+            .name(name)
+            .spawn(move || runtime.block_on(async { begin().await }))
     }
 
     /// Waits until every thread has ended. Acceptor and workers must have been told to stop.
@@ -109,7 +134,7 @@ pub(super) fn acceptor(
     workers: Vec<WorkerInlet>,
     stop: watch::Receiver<Stop>,
 ) -> io::Result<()> {
-    let thread = single("cf-accept".to_owned(), move || async move {
+    let thread = runtimes.single("cf-accept".to_owned(), move || async move {
         let mut accepting = JoinSet::new();
         for Listener { door, file } in listeners {
             match door.open() {
@@ -127,19 +152,6 @@ pub(super) fn acceptor(
     })?;
     runtimes.serving.push(thread);
     Ok(())
-}
-
-/// A thread with a current-thread runtime, on which everything runs that `begin` starts.
-fn single<F>(name: String, begin: impl FnOnce() -> F + Send + 'static) -> io::Result<JoinHandle<()>>
-where
-    F: Future<Output = ()>,
-{
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    Builder::new()
-        .name(name)
-        .spawn(move || runtime.block_on(async { begin().await }))
 }
 
 fn end(thread: JoinHandle<()>) {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
@@ -167,20 +167,28 @@ impl Follower {
 
     pub(super) async fn run(
         mut self,
-        mut asked: UnboundedReceiver<()>,
+        mut asked: UnboundedReceiver<oneshot::Sender<()>>,
         mut stop: watch::Receiver<bool>,
     ) {
         let (heard, mut events) = mpsc::unbounded_channel();
         self.watcher = self.listen(heard);
         // What was edited while the proxy started has made no event.
         let mut cause = Cause::Poll;
+        let mut asker = None;
         loop {
             self.watch_folders();
             self.look(cause, &mut events).await;
+            if let Some(asker) = asker.take() {
+                // Few wait to hear it.
+                let _ = oneshot::Sender::send(asker, ());
+            }
             cause = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
                 Some(()) = events.recv() => Cause::Event,
-                Some(()) = asked.recv() => Cause::Asked,
+                Some(told) = asked.recv() => {
+                    asker = Some(told);
+                    Cause::Asked
+                }
                 () = sleep(POLL) => Cause::Poll,
             };
         }

@@ -17,6 +17,7 @@ mod rollback;
 mod run;
 mod salvage;
 mod set;
+mod surroundings;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};

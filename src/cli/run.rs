@@ -1,9 +1,10 @@
 //! `crossfade run`: the proxy, until a signal ends it.
 
-use crate::app::{self, ConfigFile, Listeners, Reading, Running, Start, StartError};
+use crate::app::{self, ConfigFile, Given, Listeners, Reading, Running, Start, StartError};
 use crate::cli::file::{self, ConfigArg};
 use crate::cli::output::{self, Status};
 use crate::cli::salvage::Salvage;
+use crate::cli::surroundings::Surroundings;
 use crate::config::{Problem, Settings};
 use crate::store::StateDir;
 use anstream::ColorChoice;
@@ -16,7 +17,8 @@ use tracing::level_filters::LevelFilter;
 ///
 /// Serves until SIGTERM or SIGINT, then lets what is open end for at most `server.drain_timeout`; a SIGINT after that ends it at once.
 /// Edits of the file apply within a second; SIGHUP reads it at once. A file that can't be used at the start is replaced
-/// by the copy of the last good one in `state_dir`, if there is one.
+/// by the copy of the last good one in `state_dir`, if there is one. Under systemd it takes the sockets that it is given,
+/// and tells when it is ready.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -38,12 +40,16 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self) -> Result<Status> {
         log_to_stderr();
+        let surroundings = match Surroundings::read() {
+            Ok(surroundings) => surroundings,
+            Err(error) => return Ok(failed(&error)),
+        };
         let chosen = self.choose(app::read(&self.file.config))?;
         let (state, text) = (
             StateDir::new(&chosen.settings.server.state_dir),
             chosen.text.clone(),
         );
-        let running = match self.begin(chosen) {
+        let running = match self.begin(chosen, surroundings.sockets) {
             Ok(running) => running,
             Err(error) => return Ok(failed(&anyhow!(error))),
         };
@@ -53,13 +59,13 @@ impl Run {
                 anyhow!(error)
             );
         }
-        Ok(match running.run_until_signal() {
+        Ok(match running.run_until_signal(&surroundings.supervisor) {
             Ok(()) => Status::Done,
             Err(error) => failed(&anyhow!(error)),
         })
     }
 
-    fn begin(&self, chosen: Chosen) -> Result<Running, StartError> {
+    fn begin(&self, chosen: Chosen, given: Given) -> Result<Running, StartError> {
         let Chosen {
             settings,
             sha256,
@@ -67,7 +73,7 @@ impl Run {
             rejected,
             ..
         } = chosen;
-        let listeners = Listeners::bind(&settings)?;
+        let listeners = Listeners::open(&settings, given)?;
         let file = Some(ConfigFile {
             path: self.file.config.clone(),
             seen,

@@ -89,7 +89,9 @@ fn not_started(error: StartError, file: &Path) -> DemoError {
             address,
             source,
         } => DemoError::listen(address, key, file, source),
-        StartError::Randomness(_) | StartError::Thread(_) => DemoError::Proxy(error),
+        StartError::Given { .. } | StartError::Randomness(_) | StartError::Thread(_) => {
+            DemoError::Proxy(error)
+        }
     }
 }
 

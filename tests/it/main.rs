@@ -31,5 +31,6 @@ mod shadow;
 mod split;
 mod stale;
 mod state;
+mod supervised;
 mod tidy;
 mod trailers;

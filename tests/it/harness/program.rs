@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+type Pipe = Box<dyn Read + Send>;
+
 /// A running child.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -33,25 +35,33 @@ impl Program {
     /// Starts a program; what it says on stdout and stderr is kept.
     #[track_caller]
     pub(crate) fn start(mut command: Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped());
+        Self::start_mute(command)
+    }
+
+    /// The same with the stdout that the command has: only what it says on stderr is kept.
+    #[track_caller]
+    pub(crate) fn start_mute(mut command: Command) -> Self {
+        command.stderr(Stdio::piped());
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let said = Arc::new(Mutex::new(String::new()));
-        let out: Box<dyn Read + Send> = Box::new(child.stdout.take().unwrap());
-        let err: Box<dyn Read + Send> = Box::new(child.stderr.take().unwrap());
-        let listening = [out, err].map(|pipe| {
+        let out = child.stdout.take().map(|pipe| Box::new(pipe) as Pipe);
+        let err = child.stderr.take().map(|pipe| Box::new(pipe) as Pipe);
+        let listen = |pipe: Pipe| {
             let said = Arc::clone(&said);
             std::thread::spawn(move || {
                 for line in BufReader::new(pipe).lines().map_while(Result::ok) {
                     *said.lock().unwrap() += &(line + "\n");
                 }
             })
-        });
+        };
+        let listening = [out, err].into_iter().flatten().map(listen).collect();
         Self {
             child,
             said,
-            listening: listening.into(),
+            listening,
         }
     }
 
