@@ -10,8 +10,10 @@ from .sides import fetch, wait_for
 from .tools import Tools
 
 CROSSFADE = "crossfade"
+# The same program, built without a profile to guide the compiler.
+PLAIN = "plain"
 SUFFIXES = {CROSSFADE: "toml", "nginx": "conf", "haproxy": "cfg", "envoy": "yaml"}
-TITLES = {CROSSFADE: "crossfade", "nginx": "nginx", "haproxy": "HAProxy", "envoy": "Envoy"}
+TITLES = {CROSSFADE: "crossfade", PLAIN: "crossfade, plain build", "nginx": "nginx", "haproxy": "HAProxy", "envoy": "Envoy"}
 
 
 class Proxy:
@@ -46,7 +48,8 @@ class Metrics:
 
 def template(peers: Path, name: str, work: str) -> Path:
     """The file of a folder with which a proxy does a work; there is none if it can't."""
-    return peers / f"{name}-{work}.{SUFFIXES[name]}"
+    family = CROSSFADE if name == PLAIN else name
+    return peers / f"{family}-{work}.{SUFFIXES[family]}"
 
 
 @contextmanager
@@ -64,8 +67,10 @@ def started(name: str, source: Path, tools: Tools, core: int, folder: Path, valu
 
 
 def _argv(name: str, program: str, config: Path) -> list[str]:
+    ours = [program, "run", "--config", str(config)]
     return {
-        CROSSFADE: [program, "run", "--config", str(config)],
+        CROSSFADE: ours,
+        PLAIN: ours,
         "nginx": [program, "-c", str(config), "-e", str(config.with_name("error.log"))],
         "haproxy": [program, "-db", "-f", str(config)],
         "envoy": [program, "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"],

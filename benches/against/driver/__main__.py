@@ -10,9 +10,11 @@ from driver import command, paper
 from driver.bodies import ONE, REORDERED, SAME, SIZES
 from driver.command import listed, positive
 from driver.process import Failure
-from driver.proxies import CROSSFADE, free_port, template
+from driver.proxies import CROSSFADE, PLAIN, free_port, template
 from driver.sides import Side
 from driver.tools import ROOT, TARGET, gather, say
+
+from guided.driver.build import guided
 
 from . import report
 from .measure import FORWARD, MIRROR, PEERS, SATURATION, SPLIT, Bench, Case
@@ -25,7 +27,7 @@ _PILOT_SHARE = 0.25
 
 
 def _options() -> argparse.Namespace:
-    works, sizes, proxies = [FORWARD, SPLIT, MIRROR], list(SIZES), [CROSSFADE, "nginx", "haproxy", "envoy"]
+    works, sizes, proxies = [FORWARD, SPLIT, MIRROR], list(SIZES), [CROSSFADE, PLAIN, "nginx", "haproxy", "envoy"]
     parser = argparse.ArgumentParser(prog="benches/against/run", description="Measures crossfade and other proxies side by side; see benches/README.md.")
     parser.add_argument("--rounds", type=positive, default=None, help="how often everything is measured (5)")
     parser.add_argument("--seconds", type=positive, default=None, help="how long each measurement takes, after a second of warm-up (5)")
@@ -44,7 +46,7 @@ def _options() -> argparse.Namespace:
 def _run():
     options = _options()
     load_core, proxy_core = command.cores()
-    tools = gather({*options.proxies, "nginx", "wrk", "h2load"})
+    tools = gather({*options.proxies, "nginx", "wrk", "h2load"}, guided)
     facts = {**paper.about(tools), "rounds": options.rounds, "seconds": options.seconds}
     os.sched_setaffinity(0, {load_core})
     folder = (TARGET / "bench-against/run").resolve()
@@ -75,8 +77,8 @@ class Run:
     case = staticmethod(Case)
 
     def proxies(self, work: str) -> list[str]:
-        """Who can do a work."""
-        return [proxy for proxy in self._proxies if template(PEERS, proxy, work).exists()]
+        """Who can do a work. The plain build is there to show what the profile gives, which forwarding does."""
+        return [proxy for proxy in self._proxies if template(PEERS, proxy, work).exists() and (proxy != PLAIN or work == FORWARD)]
 
     def rounds(self, cases: list[Case], rate: "float | None"):
         """A B C D, A B C D, ..: what disturbs the machine disturbs all."""

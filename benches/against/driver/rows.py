@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from driver.bodies import ONE, REORDERED, SAME
-from driver.proxies import CROSSFADE, TITLES
+from driver.proxies import CROSSFADE, PLAIN, TITLES
 
 from .measure import FORWARD, MIRROR, SATURATION, SPLIT, Case, Sample
 
@@ -64,8 +64,8 @@ class Rows:
         self.all.setdefault(case, Row(case, rate)).samples.append(sample)
 
     def ratio(self, row: Row, peer: str) -> "float | None":
-        """CPU time per request of a row of crossfade, over a peer's at the same work."""
-        if row.case.proxy != CROSSFADE:
+        """CPU time per request of a row of crossfade, whichever build, over a peer's at the same work."""
+        if row.case.proxy not in (CROSSFADE, PLAIN):
             return None
         other = self.all.get(Case(row.case.work, row.case.size, SAME, peer))
         ours, theirs = row.middle("cpu_us"), other.middle("cpu_us") if other else None

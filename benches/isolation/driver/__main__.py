@@ -13,6 +13,8 @@ from driver.process import Failure
 from driver.proxies import CROSSFADE, TITLES
 from driver.tools import ROOT, TARGET, built, gather, say
 
+from guided.driver.build import guided
+
 from . import report
 from .faults import CONTROL, FAULTS
 from .measure import Bench, Extent
@@ -43,7 +45,7 @@ def _options() -> argparse.Namespace:
 def _run():
     options = _options()
     cores = command.cores()
-    tools = gather(set(options.proxies))
+    tools = gather(set(options.proxies), guided)
     program = built("dist", "--bench", "isolation")
     facts = {**paper.about(tools), "rate": options.rate, "windows": options.windows, "seconds": options.seconds}
     os.sched_setaffinity(0, {cores[0]})

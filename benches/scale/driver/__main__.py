@@ -13,6 +13,8 @@ from driver.proxies import CROSSFADE, free_port
 from driver.sides import Side
 from driver.tools import ROOT, TARGET, gather, say
 
+from guided.driver.build import guided
+
 from . import growth, idle, reload, report
 from .growth import Case
 from .peers import PROXIES
@@ -44,7 +46,7 @@ def _run():
     options = _options()
     allow(_FILES)
     cores = command.cores()
-    tools = gather({*options.proxies, "nginx", "wrk", "h2load"})
+    tools = gather({*options.proxies, "nginx", "wrk", "h2load"}, guided)
     facts = {**paper.about(tools), "rounds": options.rounds, "seconds": options.seconds}
     os.sched_setaffinity(0, {cores[0]})
     folder = (TARGET / "bench-scale/run").resolve()

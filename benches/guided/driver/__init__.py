@@ -1,0 +1,1 @@
+"""Builds crossfade guided by a profile of a training run."""
