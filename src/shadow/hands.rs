@@ -4,10 +4,11 @@
 //! whose memory is warm.
 
 use crate::shadow::judge::Lab;
-use crate::shadow::offer::Offer;
+use crate::shadow::offer::{Offer, Queue};
 use crate::upstream::alarm::Alarm;
 use crate::upstream::endpoint::SHADOWS_IN_FLIGHT;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
@@ -19,6 +20,8 @@ pub(super) struct Line {
     state: Mutex<State>,
     /// A hand is free after none was, or the line is closed and a hand has ended its work.
     freed: Notify,
+    /// The request path reads it: no hand is free.
+    swamped: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -37,15 +40,16 @@ impl State {
 }
 
 impl Line {
-    pub(super) fn new(queue: Receiver<Offer>) -> Arc<Self> {
+    pub(super) fn new(queue: Queue) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
-                queue,
+                queue: queue.pairs,
                 resting: Vec::new(),
                 busy: 0,
                 closed: false,
             }),
             freed: Notify::new(),
+            swamped: queue.swamped,
         })
     }
 
@@ -84,6 +88,9 @@ impl Line {
         let resting = {
             let mut state = self.state();
             state.busy += 1;
+            if state.is_full() {
+                self.swamped.store(true, Ordering::Relaxed);
+            }
             state.resting.pop()
         };
         match resting {
@@ -144,9 +151,12 @@ struct Busy<'a>(&'a Line);
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        let awaited = state.is_full() || state.closed;
+        let was_full = state.is_full();
         state.busy -= 1;
-        if awaited {
+        if was_full {
+            self.0.swamped.store(false, Ordering::Relaxed);
+        }
+        if was_full || state.closed {
             self.0.freed.notify_one();
         }
     }

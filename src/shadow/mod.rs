@@ -4,6 +4,8 @@
 //! Every sampled request is counted exactly once more: as dropped with a reason, or as asked and then judged.
 
 pub mod exchange;
+#[cfg(test)]
+mod fixture;
 mod hands;
 mod judge;
 pub mod offer;

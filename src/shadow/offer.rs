@@ -11,6 +11,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -23,6 +24,9 @@ pub(super) const BATCH: usize = 16;
 
 /// Bytes of all pairs together: captured and decoded bodies, and trees.
 pub const BYTES: usize = 48 * 1024 * 1024;
+
+/// Bytes of all pairs from which on a side that is swamped gets no more: to lie in memory would not bring a pair closer to its answer.
+pub const SWAMPED_BYTES: usize = 8 * 1024 * 1024;
 
 /// A request as both sides are to see it, but for Host.
 #[derive(Debug)]
@@ -79,6 +83,7 @@ pub struct Offers(Arc<Ends>);
 #[derive(Debug)]
 struct Ends {
     queues: [Sender<Offer>; 2],
+    swamped: [Arc<AtomicBool>; 2],
     /// Rung when a batch is there.
     bell: Sender<()>,
     budget: Arc<Budget>,
@@ -87,8 +92,16 @@ struct Ends {
 /// The lab's end: the pairs that wait to be asked, for each side.
 #[derive(Debug)]
 pub struct Queues {
-    pub(super) by_side: [Receiver<Offer>; 2],
+    pub(super) by_side: [Queue; 2],
     pub(super) bell: Receiver<()>,
+}
+
+/// The lab's end for one side.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) pairs: Receiver<Offer>,
+    /// Whether every hand for the side is at work: pairs come faster than it answers, if it does at all.
+    pub(super) swamped: Arc<AtomicBool>,
 }
 
 impl Offers {
@@ -98,15 +111,21 @@ impl Offers {
         let (to_old, old) = mpsc::channel(QUEUE);
         let (to_new, new) = mpsc::channel(QUEUE);
         let (bell, rung) = mpsc::channel(1);
+        let swamped: [Arc<AtomicBool>; 2] = Default::default();
+        let by_side = [(old, &swamped[0]), (new, &swamped[1])].map(|(pairs, swamped)| Queue {
+            pairs,
+            swamped: Arc::clone(swamped),
+        });
         let ends = Ends {
             queues: [to_old, to_new],
+            swamped,
             bell,
             budget: Budget::new(BYTES),
         };
         (
             Self(Arc::new(ends)),
             Queues {
-                by_side: [old, new],
+                by_side,
                 bell: rung,
             },
         )
@@ -118,10 +137,17 @@ impl Offers {
         &self.0.budget
     }
 
-    /// Whether nothing more can be offered now that is to be asked of a side.
+    /// Whether nothing more is taken now that is to be asked of a side.
     #[must_use]
     pub fn is_full(&self, asked: Side) -> bool {
-        self.0.queues[asked.index()].capacity() == 0
+        let Ends {
+            queues,
+            swamped,
+            budget,
+            ..
+        } = &*self.0;
+        queues[asked.index()].capacity() == 0
+            || swamped[asked.index()].load(Ordering::Relaxed) && budget.used() >= SWAMPED_BYTES
     }
 
     /// Hands a pair over, or counts why not. Never waits.
@@ -154,11 +180,8 @@ pub(super) fn is_judged(name: &HeaderName, rules: &Rules) -> bool {
 mod tests {
     use super::*;
     use crate::compare::{Answer, Unlimited, compare};
-    use crate::config;
-    use crate::plan::{Live, RoutePlan};
-    use crate::telemetry::Telemetry;
+    use crate::shadow::fixture::{pair, route};
     use http::HeaderValue;
-    use std::path::Path;
 
     /// Judges two answers with all their fields, and with those alone that are kept.
     #[track_caller]
@@ -215,39 +238,13 @@ mod tests {
         }
     }
 
-    fn route() -> Arc<RoutePlan> {
-        let text = "[migration]\nname = \"a\"\n[old]\nurl = \"http://127.0.0.1:1\"\n[new]\nurl = \"http://127.0.0.1:2\"";
-        let loaded = config::load(text, Path::new("."), &|_| None);
-        let settings = loaded.settings.expect("the settings are good");
-        let live = Live::new(settings, String::new(), None, Telemetry::new());
-        Arc::clone(&live.snapshot().unmatched)
-    }
-
     #[test]
     fn a_batch_rings_once_and_a_full_queue_takes_no_more() {
         let route = route();
         let (offers, mut queues) = Offers::channel();
         let offer = || {
-            let pair = Pair {
-                at: Timestamp::UNIX_EPOCH,
-                generation: 1,
-                key: None,
-                bucket: None,
-                served: Side::Old,
-                request: RequestCopy {
-                    method: Method::GET,
-                    head: Fields::default(),
-                    body: Bytes::new(),
-                },
-                answer: AnswerCopy {
-                    status: StatusCode::OK,
-                    headers: Fields::default(),
-                    body: Bytes::new(),
-                    latency: Duration::ZERO,
-                },
-                memory: Reservation::new(Arc::clone(offers.budget())),
-            };
-            offers.offer(Ticket::sampled(Arc::clone(&route)), Box::new(pair));
+            let pair = pair(offers.budget(), 0);
+            offers.offer(Ticket::sampled(Arc::clone(&route)), pair);
         };
         let dropped = |reason| route.metrics.dropped_count(reason);
         for number in 1..=QUEUE {
@@ -263,5 +260,26 @@ mod tests {
         assert_eq!(dropped(Dropped::Queue), 1);
         assert_eq!(dropped(Dropped::Shutdown), 1 + QUEUE as u64);
         assert!(route.metrics.ledger().is_settled());
+    }
+
+    #[test]
+    fn a_swamped_side_gets_only_so_many_bytes() {
+        let (offers, queues) = Offers::channel();
+        let check = |swamped: Side, bytes: usize, full: bool| {
+            let _held = pair(offers.budget(), bytes);
+            for side in Side::BOTH {
+                let swamped = side == swamped;
+                queues.by_side[side.index()]
+                    .swamped
+                    .store(swamped, Ordering::Relaxed);
+                assert_eq!(offers.is_full(side), swamped && full, "{side:?} {bytes}");
+            }
+        };
+        for side in Side::BOTH {
+            check(side, 0, false);
+            check(side, SWAMPED_BYTES - 1, false);
+            check(side, SWAMPED_BYTES, true);
+            check(side, BYTES, true);
+        }
     }
 }

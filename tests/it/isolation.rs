@@ -1,5 +1,6 @@
 //! The lab may hang, and a shadow side too: no request notices.
 
+use crate::harness::metrics::Page;
 use crate::harness::{
     Backend, Client, Gate, Peer, Proxy, Reply, Setup, Step, wait_until,
     with_one_worker_and_with_four,
@@ -12,6 +13,7 @@ with_one_worker_and_with_four!(
     ten_thousand_requests_succeed_while_the_lab_is_blocked,
     a_shadow_side_that_never_answers_changes_nothing,
     a_shadow_side_that_never_reads_changes_nothing,
+    a_shadow_side_that_hangs_takes_little_memory,
 );
 
 const CLIENTS: usize = 16;
@@ -147,4 +149,42 @@ fn a_shadow_side_that_never_reads_changes_nothing(workers: usize) {
     assert_eq!(load(proxy.address(), 320, post), 320);
     check_served(&proxy, &old, 320);
     assert!(old.requests().iter().all(|seen| seen.body == body));
+}
+
+fn a_shadow_side_that_hangs_takes_little_memory(workers: usize) {
+    const IN_FLIGHT: usize = 128;
+    const LATER: usize = 640;
+    const MOST: usize = 8 * 1024 * 1024;
+    let gate = Opens(Gate::default());
+    let old = Backend::text("ok");
+    let hung = gate.0.clone();
+    let new = Backend::start(move |_| Reply::text("ok").after(&hung));
+    let route = ITEMS.replace("200ms", "60s");
+    let proxy = Setup::new(&old, &new)
+        .workers(workers)
+        .route(&route)
+        .start();
+    let body = vec![b'x'; 32 * 1024];
+    let post = |client: &mut Client| client.request("POST", "/items/a", &[], &body).status == 200;
+    assert_eq!(load(proxy.address(), IN_FLIGHT, post), IN_FLIGHT);
+    wait_until("all hands are at work", || new.count() == IN_FLIGHT);
+    // Alone they would take 20 MiB.
+    assert_eq!(load(proxy.address(), LATER, post), LATER);
+    let memory = Arc::clone(proxy.running().shadow_memory());
+    let used = memory.used();
+    // Each client's last one may have been let in when there was still room.
+    let each = body.len() + 1024;
+    assert!(used <= MOST + CLIENTS * each, "{used} bytes are kept");
+    assert!(used >= MOST, "only {used} bytes are kept");
+    let page = proxy.metrics();
+    let dropped = page.sum("crossfade_shadow_dropped_total", &[("reason", "queue")]);
+    assert_eq!(dropped, page.sum("crossfade_shadow_dropped_total", &[]));
+    let kept = (IN_FLIGHT + LATER) as f64 - dropped;
+    assert!(kept * body.len() as f64 <= used as f64, "{kept} are kept");
+    drop(gate);
+    let asked = |page: &Page| page.sum("crossfade_shadow_requests_total", &[]);
+    assert_eq!(asked(&proxy.settle()), kept);
+    assert_eq!(memory.used(), 0);
+    assert_eq!(load(proxy.address(), CLIENTS, post), CLIENTS);
+    assert_eq!(asked(&proxy.settle()), kept + CLIENTS as f64);
 }
