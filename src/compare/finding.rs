@@ -46,11 +46,13 @@ pub enum Incomparable {
     Coding,
     /// The memory for comparisons was used up.
     Bytes,
+    /// The judgement broke off: a defect of crossfade.
+    Internal,
 }
 
 impl Incomparable {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ShadowConnect,
         Self::ShadowTimeout,
         Self::ShadowReset,
@@ -61,6 +63,7 @@ impl Incomparable {
         Self::TooManyNodes,
         Self::Coding,
         Self::Bytes,
+        Self::Internal,
     ];
 
     /// The public name.
@@ -77,6 +80,7 @@ impl Incomparable {
             Self::TooManyNodes => "too_many_nodes",
             Self::Coding => "coding",
             Self::Bytes => "bytes",
+            Self::Internal => "internal",
         }
     }
 }

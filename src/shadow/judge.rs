@@ -90,7 +90,7 @@ impl Lab {
             let _until_judged = turn;
             lab.conclude(asked, pair, &other);
         });
-        // A panic has been told where it happened, and the account closes by itself.
+        // A panic has been told where it happened, and the account closes by itself, as `internal`.
         let _ = judged.await;
     }
 

@@ -6,6 +6,7 @@ use crate::plan::RoutePlan;
 use crate::side::Side;
 use crate::telemetry::Dropped;
 use std::sync::Arc;
+use std::thread;
 
 /// A sampled request that was not asked yet.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ struct Account {
 #[derive(Debug)]
 enum End {
     Dropped(Dropped),
+    /// No verdict yet.
+    Asked,
     Judged(Verdict),
 }
 
@@ -63,8 +66,7 @@ impl Ticket {
     pub fn asked(self, side: Side) -> Asked {
         let Self(mut account) = self;
         account.route.metrics.shadow_request(side);
-        // A judgement that ends without a verdict was stopped with the lab: nobody waited for the answer any more.
-        account.end = End::Judged(Verdict::Incomparable(Incomparable::ShadowTimeout));
+        account.end = End::Asked;
         Asked(account)
     }
 }
@@ -86,7 +88,52 @@ impl Drop for Account {
     fn drop(&mut self) {
         match self.end {
             End::Dropped(reason) => self.route.metrics.dropped(reason),
+            End::Asked => self
+                .route
+                .metrics
+                .verdict(Verdict::Incomparable(unjudged())),
             End::Judged(verdict) => self.route.metrics.verdict(verdict),
         }
+    }
+}
+
+/// Why a pair that is let go of has no verdict.
+fn unjudged() -> Incomparable {
+    if thread::panicking() {
+        Incomparable::Internal
+    } else {
+        // It was stopped with the lab: nobody waited for the answer any more.
+        Incomparable::ShadowTimeout
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shadow::fixture::route;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// Ends the account of a pair that was asked, and checks how it is counted.
+    #[track_caller]
+    fn check(end: impl FnOnce(Asked), want: Incomparable) {
+        let route = route();
+        let asked = Ticket::sampled(Arc::clone(&route)).asked(Side::New);
+        // One that panics unwinds with the account in its hands.
+        let _ = catch_unwind(AssertUnwindSafe(|| end(asked)));
+        for reason in Incomparable::ALL {
+            let counted = route.metrics.incomparable(reason);
+            assert_eq!(counted, u64::from(reason == want), "{reason:?}");
+        }
+        assert!(route.metrics.ledger().is_settled());
+    }
+
+    #[test]
+    fn an_account_that_is_let_go_of_tells_a_stop_from_a_defect() {
+        check(drop, Incomparable::ShadowTimeout);
+        check(|_asked| panic!("a planted defect"), Incomparable::Internal);
+        check(
+            |asked| asked.judged(Verdict::Incomparable(Incomparable::Coding)),
+            Incomparable::Coding,
+        );
     }
 }
