@@ -34,7 +34,10 @@ pub(crate) enum Mode {
 
 /// How much a huge answer has.
 const HUGE: u64 = 1 << 30;
-const PIECE: usize = 64 * 1024;
+/// What of it goes out at a time, and how long after the one before: some 10 MB/s for each connection. As fast as it is read, the kernel alone would keep
+/// the load, which shares a core with this backend, from its schedule.
+const PIECE: usize = 16 * 1024;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Answers that break the rules of RFC 9112; the connection stays open after them.
 const BROKEN: [&str; 4] = [
@@ -52,7 +55,7 @@ impl Mode {
         match self {
             // What the system took in for a peer that does not read would hide that it does not read.
             Self::Unread => socket.set_recv_buffer_size(4 * 1024)?,
-            // As fast as the proxy takes it, and not megabytes ahead of it.
+            // Not megabytes ahead of what the proxy takes.
             Self::Huge => socket.set_send_buffer_size(64 * 1024)?,
             Self::Healthy
             | Self::Slow
@@ -155,6 +158,7 @@ async fn huge(mut stream: TcpStream, known: bool) -> Result<()> {
     stream.write_all(head.as_bytes()).await?;
     for _ in 0..HUGE / PIECE as u64 {
         stream.write_all(&piece).await?;
+        sleep(PAUSE).await;
     }
     if known {
         Ok(())
