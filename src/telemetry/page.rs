@@ -1,9 +1,14 @@
-//! The metrics page: the one list of names and descriptions, and the text format of Prometheus (0.0.4).
+//! The metrics page: the one list of names and descriptions, written in the text format of Prometheus (0.0.4) by the exporter's own functions.
 //!
 //! Nothing is kept between two pages: each is written from the cells as they are, metric by metric. Which series there are
 //! is said where their cells are.
 
-use std::fmt::{Display, Write};
+use metrics::{Key, Label};
+use metrics_exporter_prometheus::LabelSet;
+use metrics_exporter_prometheus::formatting::{
+    write_help_line, write_metric_line, write_type_line,
+};
+use std::fmt::Display;
 
 /// Upper bounds of the buckets of every histogram, in nanoseconds, and as the page names them, in seconds.
 pub(super) const BUCKETS: [(u64, &str); 15] = [
@@ -105,7 +110,8 @@ impl Page {
             Type::Histogram => "histogram",
         };
         let Metric { name, help, .. } = metric;
-        self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        write_help_line(&mut self.text, name, None, None, help);
+        write_type_line(&mut self.text, name, None, None, kind);
         let head = self.text.len();
         series(&mut Series { page: self, name });
         if self.text.len() == head {
@@ -113,10 +119,6 @@ impl Page {
         } else {
             self.text.push('\n');
         }
-    }
-
-    fn push(&mut self, text: impl Display) {
-        write!(self.text, "{text}").expect("a String takes everything");
     }
 }
 
@@ -130,54 +132,49 @@ pub(super) struct Series<'p> {
 impl Series<'_> {
     /// A counter or a gauge.
     pub(super) fn value(&mut self, labels: &[Pair<'_>], value: impl Display) {
-        self.line("", labels, value);
+        self.line(None, &label_set(labels), None, value);
     }
 
     /// A histogram: its buckets add up, and the last of them is the count, whatever is counted meanwhile.
     pub(super) fn histogram(&mut self, labels: &[Pair<'_>], buckets: &Buckets) {
-        let mut with_bound = labels.to_vec();
+        let labels = label_set(labels);
         let mut count = 0;
         let bounds = BUCKETS.iter().map(|(_, text)| *text).chain(["+Inf"]);
         for (bound, more) in bounds.zip(buckets.counts) {
             count += more;
-            with_bound.push(("le", bound));
-            self.line("_bucket", &with_bound, count);
-            with_bound.pop();
+            self.line(Some("bucket"), &labels, Some(bound), count);
         }
-        self.line("_sum", labels, buckets.sum_nanos as f64 / 1e9);
-        self.line("_count", labels, count);
+        self.line(Some("sum"), &labels, None, buckets.sum_nanos as f64 / 1e9);
+        self.line(Some("count"), &labels, None, count);
     }
 
-    fn line(&mut self, suffix: &str, labels: &[Pair<'_>], value: impl Display) {
-        let text = &mut self.page.text;
-        text.push_str(self.name);
-        text.push_str(suffix);
-        for (place, (name, value)) in labels.iter().enumerate() {
-            text.push(if place == 0 { '{' } else { ',' });
-            text.push_str(name);
-            text.push_str("=\"");
-            push_escaped(text, value);
-            text.push('"');
-        }
-        if !labels.is_empty() {
-            text.push('}');
-        }
-        self.page.push(format_args!(" {value}\n"));
+    fn line(
+        &mut self,
+        suffix: Option<&'static str>,
+        labels: &LabelSet,
+        bound: Option<&str>,
+        value: impl Display,
+    ) {
+        let bound = bound.map(|bound| ("le", bound));
+        write_metric_line(
+            &mut self.page.text,
+            self.name,
+            suffix,
+            labels,
+            bound,
+            value,
+            None,
+        );
     }
 }
 
-fn push_escaped(text: &mut String, value: &str) {
-    if !value.contains(['\\', '"', '\n']) {
-        return text.push_str(value);
-    }
-    for letter in value.chars() {
-        match letter {
-            '\\' => text.push_str("\\\\"),
-            '"' => text.push_str("\\\""),
-            '\n' => text.push_str("\\n"),
-            _ => text.push(letter),
-        }
-    }
+fn label_set(labels: &[Pair<'_>]) -> LabelSet {
+    let labels: Vec<Label> = labels
+        .iter()
+        // A single backslash would be taken for the beginning of what is escaped already.
+        .map(|(name, value)| Label::new(*name, value.replace('\\', r"\\")))
+        .collect();
+    LabelSet::from_key_and_global(&Key::from_parts("", labels), &Default::default())
 }
 
 #[cfg(test)]
