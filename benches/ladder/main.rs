@@ -10,7 +10,7 @@ mod proxy;
 use crossfade::app;
 use crossfade::config::Settings;
 use crossfade::config::settings::Listen;
-use crossfade::message::forwarded::Address;
+use crossfade::message::forwarded::{Address, Scheme};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -110,7 +110,7 @@ async fn accept(rung: Rung, settings: Settings) -> std::io::Result<()> {
 
 async fn converse(rung: Rung, proxy: Arc<Proxy>, stream: TcpStream, peer: IpAddr) {
     let _counted = (rung >= Rung::Metrics).then(|| proxy.telemetry().process().connections.hold());
-    let address = Arc::new(Address::new(peer));
+    let address = Arc::new(Address::new(peer, Scheme::Http));
     let service = service_fn(move |request| {
         let answer = Arc::clone(&proxy).serve(Arc::clone(&address), request);
         async move { Ok::<_, Infallible>(answer.await) }

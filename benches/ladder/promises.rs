@@ -2,7 +2,7 @@
 
 use arc_swap::{ArcSwap, Cache};
 use crossfade::config::Settings;
-use crossfade::message::forwarded::{self, Address, Peer, ProcessId, Scheme, Stamp};
+use crossfade::message::forwarded::{self, Address, Peer, ProcessId, Stamp};
 use crossfade::message::hop;
 use crossfade::message::survey::Survey;
 use crossfade::plan::{Live, Plan, RoutePlan};
@@ -52,7 +52,6 @@ impl Promises {
         Peer {
             address,
             trusted_proxies: &self.first.settings.server.trusted_proxies,
-            scheme: Scheme::Http,
         }
     }
 

@@ -1,6 +1,7 @@
-//! The control thread: admin API, following the file.
+//! The control thread: admin API, following files.
 
 use crate::admin::{self, Admin};
+use crate::app::certificates::Renewal;
 use crate::app::failure::StartError;
 use crate::app::running::Shared;
 use crate::app::threads::Runtimes;
@@ -15,8 +16,8 @@ use tokio::sync::oneshot;
 pub(super) fn begin(
     runtimes: &mut Runtimes,
     listener: TcpListener,
-    follower: Option<Follower>,
-    reloads: UnboundedReceiver<oneshot::Sender<()>>,
+    (follower, reloads): (Option<Follower>, UnboundedReceiver<oneshot::Sender<()>>),
+    renewal: Renewal,
     shared: &Shared,
 ) -> Result<(), StartError> {
     let router = admin::router(Admin {
@@ -49,6 +50,7 @@ pub(super) fn begin(
                 }
             }
             () = follow => {}
+            () = renewal.run() => {}
         }
     })?;
     Ok(())

@@ -1,5 +1,6 @@
 //! What can keep a proxy from starting.
 
+use crate::app::certificates::TlsError;
 use std::io;
 
 /// Why a proxy did not start.
@@ -23,6 +24,15 @@ pub enum StartError {
         name: String,
         /// Why not.
         why: String,
+    },
+    /// The certificates of a listener can't be used.
+    #[error("server.listen: the certificates of {address}")]
+    Tls {
+        /// The listener's address.
+        address: String,
+        /// Why not.
+        #[source]
+        source: TlsError,
     },
     /// The system has no randomness.
     #[error("the system has no randomness")]

@@ -1,13 +1,17 @@
 //! The sockets of a proxy, open before anything else starts, so that a port in use is told at once.
 
+use crate::app::certificates;
 use crate::app::failure::StartError;
 use crate::app::given::Given;
 use crate::app::unix;
 use crate::config::Settings;
 use crate::config::settings::{Listen, ListenAddress};
-use crate::proxy::Door;
+use crate::message::forwarded::Scheme;
+use crate::proxy::{Door, Terms};
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 /// Connections that may stand and wait to be accepted; the kernel takes `net.core.somaxconn` where that is less. One that finds this queue full is
 /// not refused, but tried again by its client after 1 s, 3 s, and so on: the 128 of the standard library make a burst of clients wait for seconds.
@@ -27,6 +31,8 @@ pub struct Listeners {
 pub struct Listener {
     /// The socket.
     pub door: Door,
+    /// How its clients speak.
+    pub terms: Arc<Terms>,
     /// Its file, if it has one: removed with this.
     pub file: Option<unix::SocketFile>,
 }
@@ -48,7 +54,7 @@ impl Listeners {
         let given = given.assign(settings)?;
         let listen = settings.server.listen.iter().zip(given.clients);
         let clients = listen.map(|(listen, given)| match given {
-            Some(door) => Ok(Listener { door, file: None }),
+            Some(door) => Listener::new(listen, door, None),
             None => Listener::bind(listen),
         });
         Ok(Self {
@@ -61,13 +67,29 @@ impl Listeners {
     }
 }
 
+/// Where clients are served, and how they speak.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Where.
+    pub address: ListenAddress,
+    /// In the clear, or inside TLS.
+    pub scheme: Scheme,
+}
+
+impl fmt::Display for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.address, self.scheme) {
+            (ListenAddress::Tcp(address), scheme) => write!(f, "{}://{address}", scheme.name()),
+            (unix @ ListenAddress::Unix(_), Scheme::Http) => unix.fmt(f),
+            (unix @ ListenAddress::Unix(_), Scheme::Https) => write!(f, "{unix} (TLS)"),
+        }
+    }
+}
+
 impl Listener {
     fn bind(listen: &Listen) -> Result<Self, StartError> {
-        Ok(match &listen.address {
-            ListenAddress::Tcp(address) => Self {
-                door: Door::Tcp(bind("server.listen", *address)?),
-                file: None,
-            },
+        let (door, file) = match &listen.address {
+            ListenAddress::Tcp(address) => (Door::Tcp(bind("server.listen", *address)?), None),
             ListenAddress::Unix(path) => {
                 let opened = unix::listen(path, listen.mode).and_then(|opened| {
                     rustix::net::listen(&opened.0, BACKLOG)?;
@@ -78,24 +100,41 @@ impl Listener {
                     address: listen.address.to_string(),
                     source,
                 })?;
-                Self {
-                    door: Door::Unix(listener),
-                    file: Some(file),
-                }
+                (Door::Unix(listener), Some(file))
             }
-        })
+        };
+        Self::new(listen, door, file)
+    }
+
+    fn new(
+        listen: &Listen,
+        door: Door,
+        file: Option<unix::SocketFile>,
+    ) -> Result<Self, StartError> {
+        let tls = listen.tls.as_ref().map(certificates::load).transpose();
+        let tls = tls.map_err(|source| StartError::Tls {
+            address: listen.address.to_string(),
+            source,
+        })?;
+        let terms = Arc::new(Terms { tls });
+        Ok(Self { door, terms, file })
     }
 
     /// Where it is: its own port where the settings left the choice to the system.
-    pub(super) fn address(&self) -> io::Result<ListenAddress> {
-        Ok(match (&self.door, &self.file) {
+    pub(super) fn address(&self) -> io::Result<Served> {
+        let address = match (&self.door, &self.file) {
             (Door::Tcp(listener), _) => ListenAddress::Tcp(listener.local_addr()?),
             (Door::Unix(_), Some(file)) => ListenAddress::Unix(file.path().to_owned()),
             (Door::Unix(listener), None) => {
                 let address = listener.local_addr()?;
                 ListenAddress::Unix(address.as_pathname().unwrap_or("".as_ref()).to_owned())
             }
-        })
+        };
+        let scheme = match self.terms.tls {
+            Some(_) => Scheme::Https,
+            None => Scheme::Http,
+        };
+        Ok(Served { address, scheme })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Threads: workers serve, one acceptor hands them connections, the lab compares at lower priority, control does the rest.
 
+mod certificates;
 mod control;
 mod failure;
 mod given;
@@ -14,9 +15,10 @@ mod threads;
 mod unix;
 mod watch;
 
+pub use certificates::TlsError;
 pub use failure::StartError;
 pub use given::Given;
-pub use listeners::{Listener, Listeners};
+pub use listeners::{Listener, Listeners, Served};
 pub use running::Running;
 pub use start::{Start, start};
 pub use supervisor::Supervisor;

@@ -1,6 +1,7 @@
 //! A proxy that runs: what can be asked of it, and how it is stopped.
 
 use crate::admin::Readiness;
+use crate::app::listeners::Served;
 use crate::app::supervisor::Supervisor;
 use crate::app::threads::Runtimes;
 use crate::config::settings::ListenAddress;
@@ -35,7 +36,7 @@ pub(super) struct Shared {
 pub struct Running {
     pub(super) shared: Shared,
     runtimes: Runtimes,
-    addresses: Vec<ListenAddress>,
+    served: Vec<Served>,
     admin: SocketAddr,
 }
 
@@ -43,31 +44,31 @@ impl Running {
     pub(super) fn new(
         shared: Shared,
         runtimes: Runtimes,
-        addresses: Vec<ListenAddress>,
+        served: Vec<Served>,
         admin: SocketAddr,
     ) -> Self {
         Self {
             shared,
             runtimes,
-            addresses,
+            served,
             admin,
         }
     }
 
     /// Where clients are served, in the order of the file.
     #[must_use]
-    pub fn listening(&self) -> &[ListenAddress] {
-        &self.addresses
+    pub fn served(&self) -> &[Served] {
+        &self.served
     }
 
     /// The addresses among them that have a port.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let tcp = |address: &ListenAddress| match address {
-            ListenAddress::Tcp(address) => Some(*address),
+        let tcp = |served: &Served| match served.address {
+            ListenAddress::Tcp(address) => Some(address),
             ListenAddress::Unix(_) => None,
         };
-        self.addresses.iter().filter_map(tcp).collect()
+        self.served.iter().filter_map(tcp).collect()
     }
 
     /// Where the admin API is.

@@ -2,7 +2,6 @@
 
 use crate::app::running::Running;
 use crate::app::supervisor::Supervisor;
-use crate::config::settings::ListenAddress;
 use std::future::pending;
 use std::io;
 use tokio::runtime;
@@ -66,11 +65,8 @@ impl Running {
     }
 
     fn announce(&self) {
-        for address in self.listening() {
-            match address {
-                ListenAddress::Tcp(address) => tracing::info!("serving on http://{address}"),
-                ListenAddress::Unix(_) => tracing::info!("serving on {address}"),
-            }
+        for served in self.served() {
+            tracing::info!("serving on {served}");
         }
         tracing::info!("admin API and metrics on http://{}", self.admin());
     }

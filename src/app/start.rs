@@ -1,6 +1,7 @@
 //! Settings and listeners -> a running proxy, or the reason why not.
 
 use crate::admin::Readiness;
+use crate::app::certificates::Renewal;
 use crate::app::control;
 use crate::app::failure::StartError;
 use crate::app::listeners::{Listener, Listeners};
@@ -96,7 +97,18 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         stop,
         reload,
     };
-    let addresses = listeners
+    let mut renewal = Renewal::new(Arc::clone(&shared.telemetry));
+    let started = shared.live.snapshot();
+    for (listen, listener) in started
+        .settings
+        .server
+        .listen
+        .iter()
+        .zip(&listeners.clients)
+    {
+        renewal.follow(listen, &listener.terms);
+    }
+    let served = listeners
         .clients
         .iter()
         .map(Listener::address)
@@ -119,8 +131,14 @@ pub fn start(start: Start) -> Result<Running, StartError> {
     )?;
     let follower =
         file.map(|file| Follower::new(file, Arc::clone(&shared.live), Arc::clone(&shared.state)));
-    control::begin(&mut runtimes, listeners.admin, follower, reloads, &shared)?;
+    control::begin(
+        &mut runtimes,
+        listeners.admin,
+        (follower, reloads),
+        renewal,
+        &shared,
+    )?;
     // The settings are loaded, and the listeners open. How the sides are is not asked: it is the same behind every other proxy.
     shared.readiness.open();
-    Ok(Running::new(shared, runtimes, addresses, admin))
+    Ok(Running::new(shared, runtimes, served, admin))
 }

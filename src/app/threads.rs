@@ -136,13 +136,13 @@ pub(super) fn acceptor(
 ) -> io::Result<()> {
     let thread = runtimes.single("cf-accept".to_owned(), move || async move {
         let mut accepting = JoinSet::new();
-        for Listener { door, file } in listeners {
+        for Listener { door, terms, file } in listeners {
             match door.open() {
                 Ok(door) => {
                     let (workers, stop) = (workers.clone(), stop.clone());
                     accepting.spawn(async move {
                         let _until_stopped = file;
-                        accept(door, workers, stop).await;
+                        accept(door, terms, workers, stop).await;
                     });
                 }
                 Err(error) => tracing::error!(%error, "a listener can't be used"),

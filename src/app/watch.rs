@@ -19,9 +19,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 /// A file must have been quiet this long before it is read: a half-written one is then finished.
-const QUIET: Duration = Duration::from_millis(100);
+pub(super) const QUIET: Duration = Duration::from_millis(100);
 /// How often the file is looked at even if nothing was heard of it.
-const POLL: Duration = Duration::from_secs(5);
+pub(super) const POLL: Duration = Duration::from_secs(5);
 /// More bytes than this are no file of routes, and would only fill the memory.
 const MOST: u64 = 16 << 20;
 
@@ -66,7 +66,7 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 
 /// What stands in the place of a file that is followed. A pipe or a device is not opened: that may wait for ever, and the
 /// admin API waits in the same thread.
-fn present(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn present(path: &Path) -> io::Result<Vec<u8>> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_file() || kind.is_dir() {
         bytes(path)
@@ -317,12 +317,12 @@ impl Follower {
 }
 
 /// `..data` and its like: Kubernetes swaps a link beside the file, which leads to the folder with the file itself.
-fn is_hidden_link(path: &Path) -> bool {
+pub(super) fn is_hidden_link(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.to_string_lossy().starts_with(".."))
 }
 
-fn is_change(kind: EventKind) -> bool {
+pub(super) fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
         EventKind::Any

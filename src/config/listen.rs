@@ -2,10 +2,11 @@
 
 use crate::config::address;
 use crate::config::problem::{Fault, shorten};
+use crate::config::scalar;
 use crate::config::section::{Found, Section};
-use crate::config::settings::{Listen, ListenAddress};
+use crate::config::settings::{CertificateFiles, Listen, ListenAddress, ListenTls};
 use crate::config::walk::{Item, Sink};
-use crate::config::words::LISTEN;
+use crate::config::words::{CERTIFICATE, LISTEN, TLS};
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
@@ -69,11 +70,59 @@ fn one(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<Listen> 
     let address = section.require(sink, "address", |item, sink| address(item, sink, file_dir));
     let is_tcp = matches!(address, Found::Good(ListenAddress::Tcp(_)));
     let mode = section.read(sink, "mode", |item, sink| mode(item, sink, is_tcp));
+    let tls = section.read(sink, "tls", |item, sink| tls(item, sink, file_dir));
     let mut listen = Listen::new(address.good()?);
+    listen.tls = match tls {
+        Found::Absent => None,
+        Found::Broken => return None,
+        Found::Good(tls) => Some(tls),
+    };
     if let Some(mode) = mode.good() {
         listen.mode = mode;
     }
     Some(listen)
+}
+
+fn tls(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<ListenTls> {
+    let section = Section::of(item, &TLS, sink)?;
+    let certificates = section.require(sink, "certificates", |item, sink| {
+        let list = item.array(
+            sink,
+            "tables, as in [{ cert = \"a.pem\", key = \"a.key\" }]",
+        )?;
+        if list.is_empty() {
+            let fault = Fault::error("bad-value", "`certificates` is an empty list");
+            item.report(
+                sink,
+                fault.hint("name at least one, as in [{ cert = \"a.pem\", key = \"a.key\" }]"),
+            );
+            return None;
+        }
+        let read: Vec<_> = list
+            .iter()
+            .map(|item| certificate(item, sink, file_dir))
+            .collect();
+        read.into_iter().collect()
+    });
+    let client_ca = section.read(sink, "client_ca", |item, sink| file(item, sink, file_dir));
+    Some(ListenTls {
+        certificates: certificates.good()?,
+        client_ca: client_ca.good(),
+    })
+}
+
+fn certificate(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<CertificateFiles> {
+    let section = Section::of(item, &CERTIFICATE, sink)?;
+    let cert = section.require(sink, "cert", |item, sink| file(item, sink, file_dir));
+    let key = section.require(sink, "key", |item, sink| file(item, sink, file_dir));
+    Some(CertificateFiles {
+        cert: cert.good()?,
+        key: key.good()?,
+    })
+}
+
+fn file(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<PathBuf> {
+    scalar::path(item, sink).map(|path| file_dir.join(path))
 }
 
 /// An address with a port, or `unix:` and a path.

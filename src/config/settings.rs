@@ -83,6 +83,26 @@ pub struct Listen {
     pub address: ListenAddress,
     /// Permissions of the file of a Unix socket.
     pub mode: u32,
+    /// TLS with clients; `None` for none.
+    pub tls: Option<ListenTls>,
+}
+
+/// A listener's TLS: files in PEM, with paths like that of `state_dir`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenTls {
+    /// At least one; the first serves clients whose name no other has.
+    pub certificates: Vec<CertificateFiles>,
+    /// Certificates of those who sign clients' certificates.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// A certificate chain and its private key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The chain, the server's own certificate first.
+    pub cert: PathBuf,
+    /// The key.
+    pub key: PathBuf,
 }
 
 impl Listen {
@@ -92,6 +112,7 @@ impl Listen {
         Self {
             address,
             mode: 0o660,
+            tls: None,
         }
     }
 

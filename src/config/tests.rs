@@ -4,7 +4,9 @@ mod generated;
 mod mistakes;
 mod routes;
 
-use crate::config::settings::{Fallback, HostRule, Listen, ListenAddress, Settings, Values};
+use crate::config::settings::{
+    CertificateFiles, Fallback, HostRule, Listen, ListenAddress, ListenTls, Settings, Values,
+};
 use crate::config::{Loaded, load};
 use crate::route::decide::Serve;
 use std::path::Path;
@@ -26,7 +28,7 @@ name   = "tags"
 serve  = "old"
 shadow = false
 [server]
-listen  = ["127.0.0.1:8080", { address = "[::1]:8080" }, "unix:cf.sock", { address = "unix:/run/cf.sock", mode = "0600" }]
+listen  = ["127.0.0.1:8080", { address = "[::1]:8080" }, "unix:cf.sock", { address = "[::1]:8443", tls = { certificates = [{ cert = "a.pem", key = "/etc/a.key" }], client_ca = "ca.pem" } }, { address = "unix:/run/cf.sock", mode = "0600" }]
 admin   = "0.0.0.0:9900"
 workers = 4
 state_dir = "/var/lib/crossfade"
@@ -165,12 +167,21 @@ fn the_reference_says_what_it_says() {
         ("127.0.0.1:8080", 0o660),
         ("[::1]:8080", 0o660),
         ("unix:/srv/cf.sock", 0o660),
+        ("[::1]:8443", 0o660),
         ("unix:/run/cf.sock", 0o600),
     ];
     assert_eq!(
         listen,
         expected.map(|(address, mode)| (address.to_owned(), mode))
     );
+    let tls = ListenTls {
+        certificates: vec![CertificateFiles {
+            cert: "/srv/a.pem".into(),
+            key: "/etc/a.key".into(),
+        }],
+        client_ca: Some("/srv/ca.pem".into()),
+    };
+    assert_eq!(settings.server.listen[3].tls, Some(tls));
     assert_eq!(settings.server.state_dir, Path::new("/var/lib/crossfade"));
     assert_eq!(
         settings.server.admin_token_file.as_deref(),

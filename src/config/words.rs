@@ -43,8 +43,20 @@ pub(super) const SERVER: Words = Words {
 
 pub(super) const LISTEN: Words = Words {
     place: "listen",
-    known: &["address", "mode"],
-    later: &["tls", "h2c", "proxy_protocol"],
+    known: &["address", "mode", "tls"],
+    later: &["h2c", "proxy_protocol"],
+};
+
+pub(super) const TLS: Words = Words {
+    place: "tls",
+    known: &["certificates", "client_ca"],
+    later: &[],
+};
+
+pub(super) const CERTIFICATE: Words = Words {
+    place: "certificates",
+    known: &["cert", "key"],
+    later: &[],
 };
 
 pub(super) const OLD: Words = Words {
@@ -119,9 +131,22 @@ pub(super) const COMPARE: Words = Words {
     later: &["recheck", "lag", "settle", "shape", "map"],
 };
 
-const ALL: [&Words; 13] = [
-    &TOP, &MIGRATION, &SERVER, &LISTEN, &OLD, &NEW, &POOL, &SAMPLES, &ROUTE, &PIN, &FALLBACK,
-    &SHADOW, &COMPARE,
+const ALL: [&Words; 15] = [
+    &TOP,
+    &MIGRATION,
+    &SERVER,
+    &LISTEN,
+    &TLS,
+    &CERTIFICATE,
+    &OLD,
+    &NEW,
+    &POOL,
+    &SAMPLES,
+    &ROUTE,
+    &PIN,
+    &FALLBACK,
+    &SHADOW,
+    &COMPARE,
 ];
 
 impl Words {

@@ -89,9 +89,10 @@ fn not_started(error: StartError, file: &Path) -> DemoError {
             address,
             source,
         } => DemoError::listen(address, key, file, source),
-        StartError::Given { .. } | StartError::Randomness(_) | StartError::Thread(_) => {
-            DemoError::Proxy(error)
-        }
+        StartError::Tls { .. }
+        | StartError::Given { .. }
+        | StartError::Randomness(_)
+        | StartError::Thread(_) => DemoError::Proxy(error),
     }
 }
 

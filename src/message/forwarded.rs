@@ -88,6 +88,7 @@ fn elements<'a>(
 pub struct Address {
     ip: IpAddr,
     text: HeaderValue,
+    scheme: Scheme,
     /// The element of Forwarded that was made last, and the Host that it was made for: hardly a connection asks for more than one.
     forwarded: Mutex<Option<(HeaderValue, HeaderValue)>>,
 }
@@ -95,21 +96,22 @@ pub struct Address {
 impl Address {
     /// An IPv4 address in IPv6 form is brought to IPv4 form, so that a client has one text whatever socket it came by.
     #[must_use]
-    pub fn new(address: IpAddr) -> Self {
+    pub fn new(address: IpAddr, scheme: Scheme) -> Self {
         let ip = address.to_canonical();
         let text = HeaderValue::from_maybe_shared(Bytes::from(ip.to_string()))
             .expect("the text of an address is a field value");
         Self {
             ip,
             text,
+            scheme,
             forwarded: Mutex::default(),
         }
     }
 
     /// One element of RFC 7239.
-    fn forwarded(&self, host: Option<&HeaderValue>, scheme: Scheme) -> HeaderValue {
+    fn forwarded(&self, host: Option<&HeaderValue>) -> HeaderValue {
         let Some(host) = host else {
-            return forwarded_element(self, None, scheme);
+            return forwarded_element(self, None);
         };
         let mut last = self
             .forwarded
@@ -118,7 +120,7 @@ impl Address {
         match &*last {
             Some((known, element)) if known == host => element.clone(),
             Some(_) | None => {
-                let element = forwarded_element(self, Some(host), scheme);
+                let element = forwarded_element(self, Some(host));
                 // In memory of its own: a request's fields are slices of the buffer that it was read into.
                 let own = HeaderValue::from_bytes(host.as_bytes());
                 *last = own.ok().map(|host| (host, element.clone()));
@@ -135,8 +137,6 @@ pub struct Peer<'a> {
     pub address: Arc<Address>,
     /// `server.trusted_proxies`.
     pub trusted_proxies: &'a [IpNet],
-    /// How the peer speaks with us.
-    pub scheme: Scheme,
 }
 
 /// How a peer speaks with us.
@@ -235,8 +235,8 @@ impl Stamp<'_> {
         // What follows would make the map grow and hash all its names again, twice.
         headers.reserve(STAMPED);
         let peer = self.peer;
-        let forwarded = peer.address.forwarded(self.host, peer.scheme);
-        let proto = HeaderValue::from_static(peer.scheme.name());
+        let forwarded = peer.address.forwarded(self.host);
+        let proto = HeaderValue::from_static(peer.address.scheme.name());
         if survey.has(Field::Claim) && peer.is_trusted() {
             append_to_list(headers, &X_FORWARDED_FOR, peer.address.text.as_bytes());
             append_to_list(headers, &FORWARDED, forwarded.as_bytes());
@@ -290,7 +290,7 @@ fn append_to_list(headers: &mut HeaderMap, name: &HeaderName, element: &[u8]) {
 }
 
 /// One element of RFC 7239: `for=192.0.2.1;host=example.org;proto=http`. An IPv6 address stands in brackets and quotes (§6).
-fn forwarded_element(address: &Address, host: Option<&HeaderValue>, scheme: Scheme) -> HeaderValue {
+fn forwarded_element(address: &Address, host: Option<&HeaderValue>) -> HeaderValue {
     let (before, after): (&[u8], &[u8]) = match address.ip {
         IpAddr::V4(_) => (b"for=", b""),
         IpAddr::V6(_) => (b"for=\"[", b"]\""),
@@ -305,7 +305,7 @@ fn forwarded_element(address: &Address, host: Option<&HeaderValue>, scheme: Sche
         push_token_or_quoted(&mut element, host.as_bytes());
     }
     element.extend_from_slice(b";proto=");
-    element.extend_from_slice(scheme.name().as_bytes());
+    element.extend_from_slice(address.scheme.name().as_bytes());
     HeaderValue::from_maybe_shared(Bytes::from(element))
         .expect("addresses, quoted hosts and schemes are visible ASCII")
 }

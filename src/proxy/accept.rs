@@ -2,9 +2,9 @@
 //!
 //! Few long-lived connections are the common case of a sidecar; hashing them over workers in the kernel would leave cores idle.
 
-use crate::message::forwarded::Address;
+use crate::proxy::greet::{Guest, Terms, greet};
 use crate::proxy::serve::{Serving, serve};
-use crate::proxy::socket::{OpenDoor, Socket, Visitor};
+use crate::proxy::socket::{OpenDoor, Visitor};
 use crate::proxy::timer::ConnectionTimer;
 use crate::proxy::worker::{Worker, WorkerParts};
 use crate::telemetry::{Held, Rejected, Telemetry};
@@ -45,6 +45,7 @@ pub enum Stop {
 struct Arrival {
     visitor: Visitor,
     peer: IpAddr,
+    terms: Arc<Terms>,
     /// Counted at the worker from here on.
     load: Load,
 }
@@ -86,7 +87,12 @@ pub fn inlet() -> (WorkerInlet, WorkerOutlet) {
 }
 
 /// Accepts from one listener until the proxy stops. Descriptors used up, it pauses rather than spins.
-pub async fn accept(door: OpenDoor, workers: Vec<WorkerInlet>, mut stop: watch::Receiver<Stop>) {
+pub async fn accept(
+    door: OpenDoor,
+    terms: Arc<Terms>,
+    workers: Vec<WorkerInlet>,
+    mut stop: watch::Receiver<Stop>,
+) {
     let mut failures = 0;
     loop {
         let accepted = tokio::select! {
@@ -97,7 +103,7 @@ pub async fn accept(door: OpenDoor, workers: Vec<WorkerInlet>, mut stop: watch::
         match accepted {
             Ok((visitor, peer)) => {
                 failures = 0;
-                hand_over(visitor, peer, &workers);
+                hand_over((visitor, peer, Arc::clone(&terms)), &workers);
             }
             Err(error) if is_about_the_peer(&error) => {}
             Err(error) => {
@@ -126,7 +132,7 @@ fn is_about_the_peer(error: &io::Error) -> bool {
     )
 }
 
-fn hand_over(visitor: Visitor, peer: IpAddr, workers: &[WorkerInlet]) {
+fn hand_over((visitor, peer, terms): (Visitor, IpAddr, Arc<Terms>), workers: &[WorkerInlet]) {
     let Some(worker) = workers
         .iter()
         .min_by_key(|worker| worker.connections.load(Ordering::Relaxed))
@@ -139,6 +145,7 @@ fn hand_over(visitor: Visitor, peer: IpAddr, workers: &[WorkerInlet]) {
     let _ = worker.arrivals.send(Arrival {
         visitor,
         peer,
+        terms,
         load,
     });
 }
@@ -178,21 +185,29 @@ pub async fn work(parts: WorkerParts, mut outlet: WorkerOutlet, mut stop: watch:
 }
 
 fn begin(worker: &Arc<Worker>, arrival: Arrival) {
-    let socket = match arrival.visitor.enter() {
+    let Arrival {
+        visitor,
+        peer,
+        terms,
+        load,
+    } = arrival;
+    let socket = match visitor.enter() {
         Ok(socket) => socket,
         Err(error) => return tracing::debug!(%error, "a connection was gone before it was served"),
     };
     let shown = worker.telemetry().process().connections.hold();
-    let connection = converse(Arc::clone(worker), socket, arrival.peer);
+    let serving = Arc::clone(worker);
     worker.spawn(async move {
-        let _counted: (Load, Held) = (arrival.load, shown);
-        connection.await;
+        let _counted: (Load, Held) = (load, shown);
+        if let Some(guest) = greet(socket, peer, &terms, serving.telemetry()).await {
+            converse(serving, guest).await;
+        }
     });
 }
 
-async fn converse(worker: Arc<Worker>, socket: Socket, peer: IpAddr) {
+async fn converse(worker: Arc<Worker>, Guest { socket, address }: Guest) {
     let telemetry = Arc::clone(worker.telemetry());
-    let address = Arc::new(Address::new(peer));
+    let address = Arc::new(address);
     let service = service_fn(move |request| Answering {
         serving: serve(Arc::clone(&worker), Arc::clone(&address), request),
         worker: Arc::clone(&worker),

@@ -1,6 +1,6 @@
 //! One request: admitted or refused, matched, keyed, decided once from one Plan, and sent on its way.
 
-use crate::message::forwarded::{self, Address, Peer, Scheme, Stamp};
+use crate::message::forwarded::{self, Address, Peer, Stamp};
 use crate::message::hop;
 use crate::message::reply::Problem;
 use crate::message::survey::Survey;
@@ -198,7 +198,6 @@ impl Admitted {
         let peer = Peer {
             address: self.address,
             trusted_proxies: &plan.settings.server.trusted_proxies,
-            scheme: Scheme::Http,
         };
         let captures = self
             .place

@@ -148,6 +148,8 @@ labels! {
         HeadTooLarge = "head_too_large",
         /// Its target is over the limit.
         UriTooLong = "uri_too_long",
+        /// A handshake of TLS that failed, or took too long.
+        Tls = "tls",
     }
 
     /// What became of a changed file.

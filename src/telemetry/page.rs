@@ -74,6 +74,7 @@ metrics_table! {
     GENERATION: Gauge "crossfade_config_generation", "Generation of the settings in force";
     RELOAD_SUCCESSFUL: Gauge "crossfade_config_last_reload_successful", "0 while the file has errors";
     RELOADS: Counter "crossfade_config_reloads_total", "Changes of the file by result";
+    CERTIFICATES_GOOD: Gauge "crossfade_certificates_last_reload_successful", "0 while the certificates of a listener can't be used";
     CONNECTIONS: Gauge "crossfade_connections", "Open connections of clients";
     INFLIGHT: Gauge "crossfade_inflight_requests", "Requests that are being served";
     BUILD_INFO: Gauge "crossfade_build_info", "1, labelled with the version";

@@ -15,6 +15,8 @@ pub struct ProcessMetrics {
     pub override_active: GaugeCell,
     /// Generation of the settings in force.
     pub generation: GaugeCell,
+    /// 1 if the certificates of all listeners could be used when they were read last, else 0.
+    pub certificates_good: GaugeCell,
     last_reload_successful: GaugeCell,
     rejected: [CounterCell; Rejected::ALL.len()],
     reloads: [CounterCell; ReloadResult::ALL.len()],
@@ -61,6 +63,7 @@ impl ProcessMetrics {
         });
         for (metric, gauge) in [
             (page::RELOAD_SUCCESSFUL, &self.last_reload_successful),
+            (page::CERTIFICATES_GOOD, &self.certificates_good),
             (page::GENERATION, &self.generation),
             (page::OVERRIDE, &self.override_active),
             (page::CONNECTIONS, &self.connections),

@@ -114,7 +114,7 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
         ),
         ("crossfade_upstream_connections", "gauge", "side", 2),
         ("crossfade_upstream_waiting", "gauge", "side", 2),
-        ("crossfade_rejected_total", "counter", "reason", 6),
+        ("crossfade_rejected_total", "counter", "reason", 7),
         ("crossfade_fallbacks_total", "counter", "route reason", 5),
         ("crossfade_shadow_sampled_total", "counter", "route", 1),
         (
@@ -140,6 +140,12 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
         ("crossfade_override", "gauge", "", 1),
         ("crossfade_config_generation", "gauge", "", 1),
         ("crossfade_config_last_reload_successful", "gauge", "", 1),
+        (
+            "crossfade_certificates_last_reload_successful",
+            "gauge",
+            "",
+            1,
+        ),
         ("crossfade_config_reloads_total", "counter", "result", 3),
         ("crossfade_connections", "gauge", "", 1),
         ("crossfade_inflight_requests", "gauge", "", 1),

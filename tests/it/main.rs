@@ -33,4 +33,5 @@ mod stale;
 mod state;
 mod supervised;
 mod tidy;
+mod tls;
 mod trailers;

@@ -73,9 +73,8 @@ impl Asked {
     /// The connection that it comes by.
     pub(super) fn peer<'a>(&self, settings: &'a Settings) -> Peer<'a> {
         Peer {
-            address: Arc::new(Address::new(self.client)),
+            address: Arc::new(Address::new(self.client, Scheme::Http)),
             trusted_proxies: &settings.server.trusted_proxies,
-            scheme: Scheme::Http,
         }
     }
 }

@@ -354,6 +354,48 @@ fn addresses() {
         "listen = { address = \"127.0.0.1:1\", mode = \"0600\" }",
         "8:44-8:50 bad-value server.listen.mode",
     );
+    let listener = "listen = { address = \"127.0.0.1:1\", tls =";
+    let at = listener.len() + 2;
+    for (tls, width, problem) in [
+        ("{}", 2, "missing-key server.listen.tls.certificates"),
+        ("true", 4, "wrong-type server.listen.tls"),
+    ] {
+        let end = at + width;
+        check_in(
+            "[server]",
+            &format!("{listener} {tls} }}"),
+            &format!("8:{at}-8:{end} {problem}"),
+        );
+    }
+    let at = at + "{ certificates = ".len();
+    for (list, from, to, problem) in [
+        ("[]", 0, 2, "bad-value server.listen.tls.certificates"),
+        (
+            "[{ cert = \"a\" }]",
+            1,
+            15,
+            "missing-key server.listen.tls.certificates[0].key",
+        ),
+        (
+            "[{ cert = \"a\", key = \"\" }]",
+            21,
+            23,
+            "bad-value server.listen.tls.certificates[0].key",
+        ),
+        (
+            "[{ cert = \"a\", key = \"b\", ca = \"c\" }]",
+            26,
+            28,
+            "unknown-key server.listen.tls.certificates[0].ca",
+        ),
+    ] {
+        let line = format!("{listener} {{ certificates = {list} }} }}");
+        check_in(
+            "[server]",
+            &line,
+            &format!("8:{}-8:{} {problem}", at + from, at + to),
+        );
+    }
     for mode in ["600", "0o600", "01777", "0800", "0000", ""] {
         check_in(
             "[server]",

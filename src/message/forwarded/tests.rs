@@ -23,9 +23,8 @@ fn nets(texts: &[&str]) -> Vec<IpNet> {
 
 fn peer<'a>(address: &str, trusted_proxies: &'a [IpNet]) -> Peer<'a> {
     Peer {
-        address: Arc::new(Address::new(address.parse().unwrap())),
+        address: Arc::new(Address::new(address.parse().unwrap(), Scheme::Http)),
         trusted_proxies,
-        scheme: Scheme::Http,
     }
 }
 
@@ -271,8 +270,8 @@ proptest! {
         let id = ProcessId::new(ID);
         let everybody = nets(&["0.0.0.0/0", "::/0"]);
         let survey = Survey::of(&headers);
-        let trusted = Peer { address: Arc::new(Address::new(address)), trusted_proxies: &everybody, scheme: Scheme::Https };
-        let untrusted = Peer { address: Arc::new(Address::new(address)), trusted_proxies: &[], scheme: Scheme::Https };
+        let trusted = Peer { address: Arc::new(Address::new(address, Scheme::Https)), trusted_proxies: &everybody };
+        let untrusted = Peer { address: Arc::new(Address::new(address, Scheme::Https)), trusted_proxies: &[] };
         let peer = address.to_canonical();
         prop_assert!(!is_loop(&headers, survey, &id));
         prop_assert_eq!(trusted.client_ip(&headers), peer);

@@ -314,6 +314,16 @@ impl Client {
         (std::mem::take(&mut self.read), ending)
     }
 
+    /// How the other end closes, where nothing comes before that. An end without the last word of TLS is an error.
+    pub(crate) fn ending(&mut self) -> io::Result<Ending> {
+        match self.stream.read(&mut [0]) {
+            Ok(0) => Ok(Ending::Closed),
+            Ok(_) => Err(wrong("more came")),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(Ending::Reset),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether bytes or an end have arrived that were not read yet.
     pub(crate) fn has_news(&mut self) -> bool {
         let socket = self.stream.socket();
@@ -325,7 +335,7 @@ impl Client {
     }
 
     /// Says that no more will be sent, and keeps reading.
-    pub(crate) fn finish_sending(&self) {
+    pub(crate) fn finish_sending(&mut self) {
         self.stream.finish_sending();
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod metrics;
 pub(crate) mod peer;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod tls;
 pub(crate) mod wire;
 
 mod selftest;

@@ -2,6 +2,7 @@
 
 use super::client;
 use super::metrics::Page;
+use super::tls;
 use super::{Answer, Backend, Client, PATIENCE, Peer, wait_until};
 use crossfade::app::{self, ConfigFile, Listeners, Running, Start};
 use std::collections::BTreeMap;
@@ -175,6 +176,12 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
+    /// A client inside TLS at the first address.
+    #[track_caller]
+    pub(crate) fn secured(&self, name: &str, config: rustls::ClientConfig) -> Client {
+        tls::client(self.address, name, config)
+    }
+
     /// A proxy with this routes.toml.
     #[track_caller]
     pub(crate) fn start(text: &str) -> Self {

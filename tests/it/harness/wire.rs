@@ -1,6 +1,7 @@
 //! What a client's bytes go through.
 
 use super::PATIENCE;
+use super::tls::Secured;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -11,6 +12,7 @@ use std::path::Path;
 pub(crate) enum Wire {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Secured),
 }
 
 impl Wire {
@@ -36,6 +38,7 @@ impl Wire {
     pub(crate) fn socket(&self) -> &TcpStream {
         match self {
             Self::Tcp(stream) => stream,
+            Self::Tls(stream) => &stream.sock,
             Self::Unix(_) => panic!("a Unix socket has no address"),
         }
     }
@@ -44,16 +47,21 @@ impl Wire {
     pub(crate) fn into_socket(self) -> TcpStream {
         match self {
             Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.sock,
             Self::Unix(_) => panic!("a Unix socket has no RST"),
         }
     }
 
     /// Says that no more will be sent.
     #[track_caller]
-    pub(crate) fn finish_sending(&self) {
+    pub(crate) fn finish_sending(&mut self) {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write).unwrap(),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write).unwrap(),
+            Self::Tls(stream) => {
+                stream.conn.send_close_notify();
+                stream.flush().unwrap();
+            }
         }
     }
 }
@@ -63,6 +71,7 @@ impl Read for Wire {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
         }
     }
 }
@@ -72,6 +81,7 @@ impl Write for Wire {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
         }
     }
 
@@ -79,6 +89,7 @@ impl Write for Wire {
         match self {
             Self::Tcp(stream) => stream.flush(),
             Self::Unix(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
         }
     }
 }
