@@ -6,7 +6,6 @@ use crossfade::message::forwarded::{self, Address, Peer, ProcessId, Stamp};
 use crossfade::message::hop;
 use crossfade::message::survey::Survey;
 use crossfade::plan::{Live, Plan, RoutePlan};
-use crossfade::proxy::MAX_TARGET;
 use crossfade::route::decide::{self, Decision};
 use crossfade::route::key::{self, Sources};
 use crossfade::route::table::{Captures, Target, is_ambiguous};
@@ -64,7 +63,8 @@ impl Promises {
         let target = head.uri.path_and_query();
         let good = !matches!(head.method, Method::CONNECT | Method::TRACE)
             && hop::is_target(&head.method, &head.uri)
-            && target.is_none_or(|target| target.as_str().len() <= MAX_TARGET)
+            && target
+                .is_none_or(|target| target.as_str().len() <= self.first.settings.limits.uri_size)
             && hop::is_only_chunked(&head.headers, survey)
             && !forwarded::is_loop(&head.headers, survey, &self.process);
         let host = hop::settle_host(head.version, &head.uri, &mut head.headers, survey);

@@ -11,8 +11,8 @@ use crate::app::watch::{ConfigFile, Follower};
 use crate::config::{Problem, Settings};
 use crate::message::forwarded::ProcessId;
 use crate::plan::Live;
-use crate::proxy::WorkerParts;
 use crate::proxy::accept::{Stop, inlet};
+use crate::proxy::{BodyMemory, Doorkeeper, WorkerParts};
 use crate::shadow::{Lab, Offers};
 use crate::store::{Mismatches, Redactor, StateDir};
 use crate::telemetry::Telemetry;
@@ -83,6 +83,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         telemetry: Arc::clone(&telemetry),
         offers,
         process: ProcessId::new(getrandom::u64()?),
+        bodies: BodyMemory::default(),
     };
 
     let (stop, _) = watch::channel(Stop::Running);
@@ -127,6 +128,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         &mut runtimes,
         listeners.clients,
         inlets,
+        Doorkeeper::new(Arc::clone(&shared.live), Arc::clone(&shared.telemetry)),
         shared.stop.subscribe(),
     )?;
     let follower =

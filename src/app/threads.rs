@@ -1,8 +1,8 @@
 //! The threads of a proxy, and how they end: acceptor and workers drain, then the lab stops, control last.
 
 use crate::app::listeners::Listener;
-use crate::proxy::WorkerParts;
 use crate::proxy::accept::{Stop, WorkerInlet, WorkerOutlet, accept, work};
+use crate::proxy::{Doorkeeper, WorkerParts};
 use crate::shadow::Lab;
 use crate::shadow::offer::Queues;
 use std::future::Future;
@@ -132,6 +132,7 @@ pub(super) fn acceptor(
     runtimes: &mut Runtimes,
     listeners: Vec<Listener>,
     workers: Vec<WorkerInlet>,
+    doorkeeper: Doorkeeper,
     stop: watch::Receiver<Stop>,
 ) -> io::Result<()> {
     let thread = runtimes.single("cf-accept".to_owned(), move || async move {
@@ -139,10 +140,11 @@ pub(super) fn acceptor(
         for Listener { door, terms, file } in listeners {
             match door.open() {
                 Ok(door) => {
-                    let (workers, stop) = (workers.clone(), stop.clone());
+                    let (workers, doorkeeper) = (workers.clone(), doorkeeper.clone());
+                    let stop = stop.clone();
                     accepting.spawn(async move {
                         let _until_stopped = file;
-                        accept(door, terms, workers, stop).await;
+                        accept(door, terms, workers, doorkeeper, stop).await;
                     });
                 }
                 Err(error) => tracing::error!(%error, "a listener can't be used"),

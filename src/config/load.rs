@@ -1,6 +1,7 @@
 //! routes.toml: text -> [`Settings`], or every problem.
 
 use crate::config::address;
+use crate::config::limits;
 use crate::config::problem::{Fault, Problem, is_valid};
 use crate::config::route::{self, Placed};
 use crate::config::section::{Found, Section};
@@ -9,7 +10,7 @@ use crate::config::settings::{Listen, Settings, Upstream};
 use crate::config::syntax::Source;
 use crate::config::upstream;
 use crate::config::walk::{Env, Item, Sink};
-use crate::config::words::{self, MIGRATION, NEW, OLD, ROUTE, SAMPLES, SERVER, Words};
+use crate::config::words::{self, LIMITS, MIGRATION, NEW, OLD, ROUTE, SAMPLES, SERVER, Words};
 use crate::route::pattern::Pattern;
 use crate::route::table;
 use std::collections::HashMap;
@@ -66,6 +67,7 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
     let server = table(&top, sink, "server", &SERVER).map(|s| server::server(&s, sink, file_dir));
     let old = table(&top, sink, "old", &OLD).and_then(|s| upstream::upstream(&s, sink));
     let new = table(&top, sink, "new", &NEW).and_then(|s| upstream::upstream(&s, sink));
+    let limits = table(&top, sink, "limits", &LIMITS).map(|s| limits::limits(&s, sink));
     let samples = table(&top, sink, "samples", &SAMPLES).map(|s| server::samples(&s, sink));
     let routes = top.read(sink, "route", routes);
     if let Some(server) = &server {
@@ -80,11 +82,18 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
         Found::Broken => return None,
         Found::Good(routes) => routes,
     };
+    let limits = limits?;
+    // Over HTTP/1.1 each request that a side answers has a connection of its own, so the pool can hold this limit, and queues what is beyond it.
+    let bounded = |mut side: Upstream| {
+        side.pool.max_connections = side.pool.max_connections.min(limits.in_flight);
+        side
+    };
     Some(Settings {
         migration: migration?,
         server: server?,
-        old: old?,
-        new: new?,
+        old: bounded(old?),
+        new: bounded(new?),
+        limits,
         samples: samples?,
         routes,
     })

@@ -5,6 +5,7 @@
 
 mod address;
 pub mod edit;
+mod limits;
 mod listen;
 mod load;
 mod problem;

@@ -129,9 +129,9 @@ pub(super) fn size(
                 format!("`{}` can't be \"{text}\"", item.name()),
             );
             let hint = format!(
-                "it is from {}B to {}MiB",
-                bounds.start(),
-                bounds.end() >> 20
+                "it is from {} to {}",
+                units::written(*bounds.start()),
+                units::written(*bounds.end())
             );
             item.report(sink, fault.hint(hint));
             None

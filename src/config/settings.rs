@@ -23,6 +23,8 @@ pub struct Settings {
     pub old: Upstream,
     /// `[new]`.
     pub new: Upstream,
+    /// `[limits]`.
+    pub limits: Limits,
     /// `[samples]`.
     pub samples: Samples,
     /// `[[route]]`, in the order of the file.
@@ -193,6 +195,54 @@ impl Default for Pool {
             idle_timeout: Duration::from_secs(4),
             max_age: Duration::from_secs(600),
             queue: 1024,
+        }
+    }
+}
+
+/// `[limits]`: what clients may take of the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections of clients in all; never more than 45 % of the process's descriptors.
+    pub connections: usize,
+    /// From the first byte of a head to its last.
+    pub head_timeout: Duration,
+    /// Bytes of a head.
+    pub head_size: usize,
+    /// Fields of a head.
+    pub head_fields: usize,
+    /// Bytes of a target's path and query.
+    pub uri_size: usize,
+    /// Between two requests of a connection, and before the first.
+    pub idle_timeout: Duration,
+    /// Bytes of a request's body.
+    pub body_size: usize,
+    /// Without a byte of a body that is waited for.
+    pub body_timeout: Duration,
+    /// Bytes a second that a body must have on average, after 10 s of waiting for it.
+    pub body_rate: usize,
+    /// Without progress of an answer that is written.
+    pub response_timeout: Duration,
+    /// Requests that a side answers at once.
+    pub in_flight: usize,
+    /// Bytes of bodies in all.
+    pub body_memory: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            head_timeout: Duration::from_secs(10),
+            head_size: 64 * 1024,
+            head_fields: 100,
+            uri_size: 16 * 1024,
+            idle_timeout: Duration::from_secs(75),
+            body_size: 10 << 20,
+            body_timeout: Duration::from_secs(30),
+            body_rate: 500,
+            response_timeout: Duration::from_secs(30),
+            in_flight: 1024,
+            body_memory: 256 << 20,
         }
     }
 }

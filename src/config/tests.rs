@@ -5,7 +5,8 @@ mod mistakes;
 mod routes;
 
 use crate::config::settings::{
-    CertificateFiles, Fallback, HostRule, Listen, ListenAddress, ListenTls, Settings, Values,
+    CertificateFiles, Fallback, HostRule, Limits, Listen, ListenAddress, ListenTls, Settings,
+    Values,
 };
 use crate::config::{Loaded, load};
 use crate::route::decide::Serve;
@@ -126,6 +127,7 @@ fn the_smallest_file_has_every_default() {
         (Duration::from_secs(600), 1024)
     );
     assert_eq!(settings.old.pool, settings.new.pool);
+    assert_eq!(settings.limits, Limits::default());
     assert!(settings.routes.is_empty());
 
     let route = good(&format!(
@@ -239,6 +241,38 @@ fn the_reference_says_what_it_says() {
     assert!(settings.routes[1].read);
     assert_eq!(settings.routes[1].fallback, Fallback::Off);
     assert_eq!(settings.routes[1].shadow.percent.steps(), 50);
+}
+
+#[test]
+fn limits_are_those_of_the_file() {
+    let limits = good(&format!(
+        "{HEAD}[limits]\nconnections = 1\nhead_timeout = \"2s\"\nhead_size = \"3KiB\"\nhead_fields = 4\nuri_size = \"5KiB\"\n\
+         idle_timeout = \"6s\"\nbody_size = \"0B\"\nbody_timeout = \"8s\"\nbody_rate = 0\nresponse_timeout = \"10s\"\n\
+         in_flight = 11\nbody_memory = \"12KiB\"\n"
+    ));
+    let expected = Limits {
+        connections: 1,
+        head_timeout: Duration::from_secs(2),
+        head_size: 3 << 10,
+        head_fields: 4,
+        uri_size: 5 << 10,
+        idle_timeout: Duration::from_secs(6),
+        body_size: 0,
+        body_timeout: Duration::from_secs(8),
+        body_rate: 0,
+        response_timeout: Duration::from_secs(10),
+        in_flight: 11,
+        body_memory: 12 << 10,
+    };
+    assert_eq!(limits.limits, expected);
+    assert_eq!(
+        (
+            limits.old.pool.max_connections,
+            limits.new.pool.max_connections
+        ),
+        (11, 11),
+        "a request in flight has a connection of its own"
+    );
 }
 
 #[test]

@@ -66,6 +66,16 @@ pub fn size(text: &str) -> Result<u64, UnitError> {
     })
 }
 
+/// A size as a file writes it, in the largest unit that has no rest.
+#[must_use]
+pub fn written(size: u64) -> String {
+    let (shift, unit) = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+        .into_iter()
+        .find(|(shift, _)| size > 0 && size.trailing_zeros() >= *shift)
+        .unwrap_or((0, "B"));
+    format!("{}{unit}", size >> shift)
+}
+
 fn no_unit(text: &str, what: &str, grammar: &str, like: Option<String>) -> UnitError {
     let hint = match like {
         Some(like) => format!("write \"{like}\": {grammar}"),
@@ -164,6 +174,14 @@ mod tests {
                 ),
             }
         };
+        for (size, text) in [
+            (0, "0B"),
+            (1_000, "1000B"),
+            (48 << 20, "48MiB"),
+            (1 << 40, "1024GiB"),
+        ] {
+            assert_eq!(written(size), text);
+        }
         check("0B", Ok(0));
         check("256KiB", Ok(262_144));
         check("1MiB", Ok(1 << 20));

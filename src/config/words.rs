@@ -14,8 +14,16 @@ pub(super) struct Words {
 
 pub(super) const TOP: Words = Words {
     place: "the top level",
-    known: &["migration", "server", "old", "new", "samples", "route"],
-    later: &["limits", "log", "noise", "ids"],
+    known: &[
+        "migration",
+        "server",
+        "limits",
+        "old",
+        "new",
+        "samples",
+        "route",
+    ],
+    later: &["log", "noise", "ids"],
 };
 
 pub(super) const MIGRATION: Words = Words {
@@ -57,6 +65,25 @@ pub(super) const CERTIFICATE: Words = Words {
     place: "certificates",
     known: &["cert", "key"],
     later: &[],
+};
+
+pub(super) const LIMITS: Words = Words {
+    place: "[limits]",
+    known: &[
+        "connections",
+        "head_timeout",
+        "head_size",
+        "head_fields",
+        "uri_size",
+        "idle_timeout",
+        "body_size",
+        "body_timeout",
+        "body_rate",
+        "response_timeout",
+        "in_flight",
+        "body_memory",
+    ],
+    later: &["tls_timeout", "http2"],
 };
 
 pub(super) const OLD: Words = Words {
@@ -131,13 +158,14 @@ pub(super) const COMPARE: Words = Words {
     later: &["recheck", "lag", "settle", "shape", "map"],
 };
 
-const ALL: [&Words; 15] = [
+const ALL: [&Words; 16] = [
     &TOP,
     &MIGRATION,
     &SERVER,
     &LISTEN,
     &TLS,
     &CERTIFICATE,
+    &LIMITS,
     &OLD,
     &NEW,
     &POOL,

@@ -15,6 +15,12 @@ pub enum BodyError {
     /// The client's connection broke in the middle of its body.
     #[error("the client's body broke off")]
     Client(#[source] hyper::Error),
+    /// The client's body has more bytes than it may.
+    #[error("the client's body is too large")]
+    TooLarge,
+    /// The client's body came too slowly.
+    #[error("the client's body came too slowly")]
+    TooSlow,
     /// The upstream's connection broke in the middle of its body.
     #[error("the upstream's body broke off")]
     Upstream(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -3,7 +3,9 @@
 //! What stands in such an answer is public and stable; what went wrong inside belongs in the log.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
+};
 use http::{Method, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -20,6 +22,17 @@ pub struct Problem {
     pub detail: Cow<'static, str>,
     /// Seconds after which another try makes sense.
     pub retry_after: Option<u32>,
+    /// What becomes of the connection.
+    pub then: Then,
+}
+
+/// What becomes of a connection after an answer of the proxy's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It goes on.
+    GoOn,
+    /// It is closed: what follows could be taken for another request by somebody.
+    Close,
 }
 
 /// The document, in the order in which it is written.
@@ -45,6 +58,16 @@ impl Problem {
             code,
             detail: detail.into(),
             retry_after: None,
+            then: Then::GoOn,
+        }
+    }
+
+    /// The same with `Connection: close`.
+    #[must_use]
+    pub fn closing(self) -> Self {
+        Self {
+            then: Then::Close,
+            ..self
         }
     }
 
@@ -91,6 +114,9 @@ impl Problem {
         headers.insert(CONTENT_LENGTH, length);
         // RFC 9110 §15.1 lets caches keep a 404, 405, 414 or 501 that says nothing of its own.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.then == Then::Close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

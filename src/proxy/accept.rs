@@ -2,34 +2,20 @@
 //!
 //! Few long-lived connections are the common case of a sidecar; hashing them over workers in the kernel would leave cores idle.
 
-use crate::proxy::greet::{Guest, Terms, greet};
-use crate::proxy::serve::{Serving, serve};
+use crate::proxy::converse::converse;
+use crate::proxy::doorkeeper::{Doorkeeper, pause};
+use crate::proxy::greet::{Terms, greet};
 use crate::proxy::socket::{OpenDoor, Visitor};
-use crate::proxy::timer::ConnectionTimer;
 use crate::proxy::worker::{Worker, WorkerParts};
-use crate::telemetry::{Held, Rejected, Telemetry};
-use http::HeaderValue;
-use http::header::CONNECTION;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use crate::telemetry::Held;
 use std::io;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
-
-/// How long a connection may be idle, and how long a head may take: hyper has one timer for both.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// The longest head of a request, in bytes.
-const MAX_HEAD: usize = 64 * 1024;
-/// Pauses after an accept that failed for lack of descriptors or memory.
-const ACCEPT_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
 /// When and how long the proxy ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +53,13 @@ pub struct WorkerInlet {
     arrivals: UnboundedSender<Arrival>,
 }
 
+impl WorkerInlet {
+    /// Connections that it has.
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
 /// The worker's end.
 #[derive(Debug)]
 pub struct WorkerOutlet {
@@ -86,11 +79,12 @@ pub fn inlet() -> (WorkerInlet, WorkerOutlet) {
     )
 }
 
-/// Accepts from one listener until the proxy stops. Descriptors used up, it pauses rather than spins.
+/// Accepts from one listener until the proxy stops. A connection over the limit is closed at once; descriptors used up, it pauses rather than spins.
 pub async fn accept(
     door: OpenDoor,
     terms: Arc<Terms>,
     workers: Vec<WorkerInlet>,
+    doorkeeper: Doorkeeper,
     mut stop: watch::Receiver<Stop>,
 ) {
     let mut failures = 0;
@@ -103,15 +97,13 @@ pub async fn accept(
         match accepted {
             Ok((visitor, peer)) => {
                 failures = 0;
-                hand_over((visitor, peer, Arc::clone(&terms)), &workers);
+                if doorkeeper.admits(workers.iter().map(WorkerInlet::connections).sum()) {
+                    hand_over((visitor, peer, Arc::clone(&terms)), &workers);
+                }
             }
             Err(error) if is_about_the_peer(&error) => {}
             Err(error) => {
-                let pause = if failures == 0 {
-                    ACCEPT_PAUSES[0]
-                } else {
-                    ACCEPT_PAUSES[1]
-                };
+                let pause = pause(failures);
                 failures += 1;
                 tracing::warn!(%error, "no connection can be accepted; trying again in {pause:?}");
                 tokio::select! {
@@ -133,10 +125,7 @@ fn is_about_the_peer(error: &io::Error) -> bool {
 }
 
 fn hand_over((visitor, peer, terms): (Visitor, IpAddr, Arc<Terms>), workers: &[WorkerInlet]) {
-    let Some(worker) = workers
-        .iter()
-        .min_by_key(|worker| worker.connections.load(Ordering::Relaxed))
-    else {
+    let Some(worker) = workers.iter().min_by_key(|worker| worker.connections()) else {
         return;
     };
     worker.connections.fetch_add(1, Ordering::Relaxed);
@@ -205,59 +194,8 @@ fn begin(worker: &Arc<Worker>, arrival: Arrival) {
     });
 }
 
-async fn converse(worker: Arc<Worker>, Guest { socket, address }: Guest) {
-    let telemetry = Arc::clone(worker.telemetry());
-    let address = Arc::new(address);
-    let service = service_fn(move |request| Answering {
-        serving: serve(Arc::clone(&worker), Arc::clone(&address), request),
-        worker: Arc::clone(&worker),
-    });
-    // A stop does not end an idle connection: its client may be sending. The next answer tells the client to go.
-    let connection = http1::Builder::new()
-        .timer(ConnectionTimer::default())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_header_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(socket), service);
-    if let Err(error) = connection.await {
-        count(&error, &telemetry);
-    }
-}
-
-/// A request whose answer is the last one of its connection if the proxy stops meanwhile.
-struct Answering {
-    serving: Serving,
-    worker: Arc<Worker>,
-}
-
-impl Future for Answering {
-    type Output = <Serving as Future>::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut answered = ready!(Pin::new(&mut self.serving).poll(cx));
-        if self.worker.is_leaving()
-            && let Ok(answer) = &mut answered
-        {
-            let close = HeaderValue::from_static("close");
-            answer.headers_mut().insert(CONNECTION, close);
-        }
-        Poll::Ready(answered)
-    }
-}
-
 /// Ends when the proxy begins to stop, or whoever could stop it is gone.
 async fn stopping(stop: &mut watch::Receiver<Stop>) {
     // The guard in the result must not live across an await of the caller.
     let _ = stop.wait_for(|stop| *stop != Stop::Running).await;
-}
-
-/// Counts what hyper refused by itself. Its one timer can't tell a slow head from an idle connection, so neither is counted. Everything else that ends a connection early has been counted with its request.
-fn count(error: &hyper::Error, telemetry: &Telemetry) {
-    let reason = if error.is_parse_too_large() {
-        Rejected::HeadTooLarge
-    } else if error.is_parse() {
-        Rejected::BadRequest
-    } else {
-        return;
-    };
-    telemetry.process().rejected(reason);
 }

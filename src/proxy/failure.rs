@@ -1,11 +1,12 @@
 //! The one place where something that went wrong becomes an answer. What the client reads is short; the log says why.
 
+use crate::message::body::BodyError;
 use crate::message::hop::HostError;
 use crate::message::reply::Problem;
 use crate::plan::RoutePlan;
 use crate::side::Side;
 use crate::telemetry::{FallbackReason, Rejected, UpstreamError};
-use crate::upstream::Fault;
+use crate::upstream::{Fault, clients_part};
 use http::StatusCode;
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,9 @@ pub(super) enum Refusal {
     Loop,
     EncodedPath,
     BrokenBody,
+    BodyTooLarge,
+    BodyTooSlow,
+    Memory,
 }
 
 impl Refusal {
@@ -34,6 +38,18 @@ impl Refusal {
             Self::UriTooLong => Rejected::UriTooLong,
             Self::Loop => Rejected::Loop,
             Self::EncodedPath => Rejected::EncodedPath,
+            Self::BodyTooLarge => Rejected::BodyTooLarge,
+            Self::BodyTooSlow => Rejected::BodyTimeout,
+            Self::Memory => Rejected::Memory,
+        }
+    }
+
+    /// What is wrong with a client's body that could not be read to its end.
+    pub(super) fn of_body(error: &BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::BodyTooLarge,
+            BodyError::TooSlow => Self::BodyTooSlow,
+            BodyError::Client(_) | BodyError::Upstream(_) | BodyError::Unwanted => Self::BrokenBody,
         }
     }
 
@@ -43,37 +59,43 @@ impl Refusal {
                 StatusCode::BAD_REQUEST,
                 "bad_request",
                 "The request has no Host field.",
-            ),
+            )
+            .closing(),
             Self::Host(HostError::Several) => Problem::new(
                 StatusCode::BAD_REQUEST,
                 "bad_request",
                 "The request has more than one Host field.",
-            ),
+            )
+            .closing(),
             Self::Host(HostError::Invalid) => Problem::new(
                 StatusCode::BAD_REQUEST,
                 "bad_request",
                 "The request's Host is not a host with an optional port.",
-            ),
+            )
+            .closing(),
             Self::Target => Problem::new(
                 StatusCode::BAD_REQUEST,
                 "bad_request",
                 "The request's target is neither a path nor a URL of http.",
-            ),
+            )
+            .closing(),
             Self::Method => Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method",
                 "CONNECT and TRACE are not proxied.",
-            ),
+            )
+            .closing(),
             Self::UriTooLong => Problem::new(
                 StatusCode::URI_TOO_LONG,
                 "uri_too_long",
-                "The request's target has more than 16 KiB.",
+                "The request's target is longer than this proxy takes.",
             ),
             Self::TransferCoding => Problem::new(
                 StatusCode::NOT_IMPLEMENTED,
                 "transfer_coding",
                 "The body has a transfer coding other than chunked.",
-            ),
+            )
+            .closing(),
             Self::Loop => Problem::new(
                 StatusCode::LOOP_DETECTED,
                 "loop",
@@ -88,7 +110,26 @@ impl Refusal {
                 StatusCode::BAD_REQUEST,
                 "bad_request",
                 "The body broke off.",
-            ),
+            )
+            .closing(),
+            Self::BodyTooLarge => Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "The body is larger than this proxy takes.",
+            )
+            .closing(),
+            Self::BodyTooSlow => Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_timeout",
+                "The body came too slowly.",
+            )
+            .closing(),
+            Self::Memory => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "memory",
+                "Requests hold as much memory as they may.",
+            )
+            .retry_after(1),
         }
     }
 }
@@ -127,7 +168,10 @@ pub(super) fn problem(fault: &Fault) -> Problem {
             "Every connection to the service behind this proxy is in use.",
         )
         .retry_after(1),
-        Fault::Client(_) => Refusal::BrokenBody.problem(),
+        Fault::Client(error) => {
+            let part = clients_part(error);
+            part.map_or(Refusal::BrokenBody, Refusal::of_body).problem()
+        }
     }
 }
 

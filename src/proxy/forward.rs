@@ -1,7 +1,7 @@
 //! A decided request goes to its side, to old if new fails where that is allowed, and its answer comes back.
 
 use crate::config::settings::Fallback;
-use crate::message::body::Outgoing;
+use crate::message::body::{BodyError, Outgoing};
 use crate::plan::RoutePlan;
 use crate::proxy::answer::{AnswerBody, Open, Passing};
 use crate::proxy::failure::{self, Refusal};
@@ -12,8 +12,8 @@ use crate::proxy::upload::Upload;
 use crate::proxy::worker::Worker;
 use crate::route::decide::{Decision, Why};
 use crate::side::Side;
-use crate::telemetry::{Dropped, FallbackReason, Role, UpstreamError};
-use crate::upstream::{Answer, Dispatch, Fault, is_bad_framing, out_of_time, send};
+use crate::telemetry::{Dropped, FallbackReason, Rejected, Role, UpstreamError};
+use crate::upstream::{Answer, Dispatch, Fault, clients_part, is_bad_framing, out_of_time, send};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use std::sync::Arc;
@@ -202,14 +202,26 @@ impl Exchange {
             shown.write(side, &mut response);
         }
         let meter = self.meter.take();
+        let process = self.worker.telemetry().process();
         if let Fault::Client(error) = fault {
-            if !is_bad_framing(error) {
+            match clients_part(error) {
+                // Counted where the limit was passed.
+                Some(BodyError::TooSlow) => {}
+                Some(BodyError::TooLarge) => {
+                    if let Some(upload) = self.upload.take() {
+                        self.worker.drain(upload);
+                    }
+                }
+                Some(_) | None if is_bad_framing(error) => {
+                    process.rejected(Refusal::BrokenBody.label());
+                }
                 // The client has left: request and copy count as aborted.
-                return response;
+                Some(_) | None => return response,
             }
-            let process = self.worker.telemetry().process();
-            process.rejected(Refusal::BrokenBody.label());
         } else {
+            if matches!(fault, Fault::Queue) {
+                process.rejected(Rejected::InFlight);
+            }
             if let Some(sampled) = self.sampled.take() {
                 sampled.dropped(Dropped::ServedFailed);
             }

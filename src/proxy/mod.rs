@@ -1,24 +1,31 @@
 //! The request path: a connection is accepted, each request decided once, forwarded, and its answer passed on.
 //!
-//! Reads from top to bottom: `accept` -> `greet` -> `serve` -> `forward` -> `answer`. Errors become a response in `failure` alone.
+//! Reads from top to bottom: `accept` -> `greet` -> `converse` -> `serve` -> `forward` -> `answer`. Errors become a response in `failure` alone.
 
 pub mod accept;
 mod answer;
+mod converse;
+mod deadlines;
+mod doorkeeper;
 mod failure;
 mod forward;
 mod greet;
+mod intake;
+mod memory;
 mod meter;
 mod observe;
 mod outbox;
+mod phases;
+mod prefix;
 mod serve;
 mod socket;
-mod timer;
 mod tls;
 mod upload;
 mod worker;
 
+pub use doorkeeper::Doorkeeper;
 pub use greet::Terms;
-pub use serve::MAX_TARGET;
+pub use memory::BodyMemory;
 pub use socket::{Door, OpenDoor};
 pub use tls::{Material, MaterialError, Pair, Tls};
 pub use worker::{Worker, WorkerParts};

@@ -1,5 +1,7 @@
 //! One request: admitted or refused, matched, keyed, decided once from one Plan, and sent on its way.
 
+use crate::config::settings::Limits;
+use crate::message::body::BodyError;
 use crate::message::forwarded::{self, Address, Peer, Stamp};
 use crate::message::hop;
 use crate::message::reply::Problem;
@@ -8,10 +10,13 @@ use crate::plan::{Plan, RoutePlan};
 use crate::proxy::answer::AnswerBody;
 use crate::proxy::failure::Refusal;
 use crate::proxy::forward::{Exchange, Shown};
+use crate::proxy::intake::Intake;
 use crate::proxy::meter::Meter;
 use crate::proxy::observe::Sampled;
 use crate::proxy::outbox::Outbox;
-use crate::proxy::upload::{Expects, Prefix, Upload};
+use crate::proxy::phases::Busy;
+use crate::proxy::prefix::Prefix;
+use crate::proxy::upload::{Expects, Upload};
 use crate::proxy::worker::Worker;
 use crate::route::bucket::{BUCKETS, Share};
 use crate::route::decide::{self, Sampling};
@@ -28,16 +33,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
-/// The longest path and query of a request, in bytes.
-pub const MAX_TARGET: usize = 16 * 1024;
-
 /// Answers one request of a client's connection.
 pub(super) fn serve(
     worker: Arc<Worker>,
     address: Arc<Address>,
     request: Request<Incoming>,
+    busy: &Busy,
 ) -> Serving {
-    match Admitted::new(worker, address, request) {
+    match Admitted::new(worker, address, request, busy) {
         Ok(admitted) if admitted.wants_body() => Serving::UnderWay(Box::pin(admitted.read_key())),
         Ok(admitted) => {
             let read = admitted.read;
@@ -101,7 +104,8 @@ struct Admitted {
     head: Parts,
     survey: Survey,
     host: Option<HeaderValue>,
-    body: Incoming,
+    /// None if the request has no body.
+    body: Option<Box<Intake>>,
     expects: Expects,
 }
 
@@ -110,17 +114,30 @@ impl Admitted {
         worker: Arc<Worker>,
         address: Arc<Address>,
         request: Request<Incoming>,
+        busy: &Busy,
     ) -> Result<Self, Box<Response<AnswerBody>>> {
         let started = Instant::now();
         let plan = worker.plan();
-        let (mut head, body) = request.into_parts();
+        let limits = &plan.settings.limits;
+        let (mut head, incoming) = request.into_parts();
+        let announced = incoming.size_hint().lower();
+        let body = (!incoming.is_end_stream()).then(|| {
+            let (telemetry, memory) = (worker.telemetry(), worker.bodies());
+            Box::new(Intake::new(incoming, limits, telemetry, memory, busy))
+        });
         let survey = Survey::of(&head.headers);
         let expects = if hop::expects_continue(head.version, &head.headers, survey) {
             Expects::Continue
         } else {
             Expects::Nothing
         };
-        let host = match admit(&mut head, survey, &worker) {
+        let admitted = admit(&mut head, survey, &worker, limits).and_then(|host| {
+            if body.is_some() {
+                admit_body(announced, &worker, limits)?;
+            }
+            Ok(host)
+        });
+        let host = match admitted {
             Ok(host) => host,
             Err(refusal) => {
                 let upload = upload(body, Prefix::default(), expects);
@@ -162,24 +179,50 @@ impl Admitted {
         let key = self.route.policy.key.as_ref();
         self.read
             && key.is_some_and(|key| key.reads_body())
-            && self.body.size_hint().lower() <= key::BODY_LIMIT as u64
-            && !self.body.is_end_stream()
+            && self
+                .body
+                .as_ref()
+                .is_some_and(|body| body.size_hint().lower() <= key::BODY_LIMIT as u64)
     }
 
     /// Reads what the key is made of, then answers.
     async fn read_key(mut self) -> Response<AnswerBody> {
-        match Prefix::read(&mut self.body, key::BODY_LIMIT).await {
+        let prefix = match &mut self.body {
+            Some(body) => Prefix::read(body, key::BODY_LIMIT).await,
+            None => Ok(Prefix::default()),
+        };
+        match prefix {
             Ok(prefix) => {
                 let read = self.read;
                 answer(self.decide(prefix), read).await
             }
-            Err(error) if is_bad_framing(&error) => {
-                self.meter.answered_locally(StatusCode::BAD_REQUEST);
-                refuse(&self.worker, Refusal::BrokenBody, &self.head.method, None)
+            Err(error) => self.unread(&error),
+        }
+    }
+
+    /// Answers a request whose body could not be read.
+    fn unread(self, error: &BodyError) -> Response<AnswerBody> {
+        let problem = Refusal::of_body(error).problem();
+        match error {
+            BodyError::Client(error) if is_bad_framing(error) => {
+                let process = self.worker.telemetry().process();
+                process.rejected(Refusal::BrokenBody.label());
+            }
+            // Counted where the limit was passed.
+            BodyError::TooSlow => {}
+            BodyError::TooLarge => {
+                let upload = upload(self.body, Prefix::default(), self.expects);
+                upload
+                    .into_iter()
+                    .for_each(|upload| self.worker.drain(upload));
             }
             // The client has left: nobody reads this.
-            Err(_) => AnswerBody::local(&Refusal::BrokenBody.problem(), &self.head.method),
+            BodyError::Client(_) | BodyError::Upstream(_) | BodyError::Unwanted => {
+                return AnswerBody::local(&problem, &self.head.method);
+            }
         }
+        self.meter.answered_locally(problem.status);
+        AnswerBody::local(&problem, &self.head.method)
     }
 
     /// Decides, and makes ready what goes to the sides.
@@ -249,6 +292,7 @@ fn admit(
     head: &mut Parts,
     survey: Survey,
     worker: &Worker,
+    limits: &Limits,
 ) -> Result<Option<HeaderValue>, Refusal> {
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::Method);
@@ -260,7 +304,7 @@ fn admit(
         .uri
         .path_and_query()
         .map_or(0, |target| target.as_str().len());
-    if target > MAX_TARGET {
+    if target > limits.uri_size {
         return Err(Refusal::UriTooLong);
     }
     let host = hop::settle_host(head.version, &head.uri, &mut head.headers, survey)
@@ -272,6 +316,17 @@ fn admit(
         return Err(Refusal::Loop);
     }
     Ok(host)
+}
+
+/// Refuses a body that is announced as too large, or for which there is no memory.
+fn admit_body(announced: u64, worker: &Worker, limits: &Limits) -> Result<(), Refusal> {
+    if announced > limits.body_size as u64 {
+        Err(Refusal::BodyTooLarge)
+    } else if worker.bodies().used() >= limits.body_memory {
+        Err(Refusal::Memory)
+    } else {
+        Ok(())
+    }
 }
 
 fn refuse(
@@ -331,9 +386,9 @@ fn is_copy(head: &Parts, peer: &Peer<'_>) -> bool {
     peer.is_trusted() && head.headers.contains_key(forwarded::X_CROSSFADE_SHADOW)
 }
 
-fn upload(body: Incoming, prefix: Prefix, expects: Expects) -> Option<Arc<Upload>> {
-    let empty = body.is_end_stream() && prefix.is_empty();
-    (!empty).then(|| Upload::new(body, prefix, expects))
+fn upload(body: Option<Box<Intake>>, prefix: Prefix, expects: Expects) -> Option<Arc<Upload>> {
+    let body = body.filter(|body| !(body.is_end_stream() && prefix.is_empty()))?;
+    Some(Upload::new(body, prefix, expects))
 }
 
 /// Makes the head what both sides may see, but for Host.

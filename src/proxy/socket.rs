@@ -92,6 +92,18 @@ pub(super) enum Socket {
     Tls(Box<TlsStream<Self>>),
 }
 
+impl Socket {
+    /// Ends it so that its end can't be taken for the end of an answer, where the kind of socket can tell the two apart.
+    pub(super) fn reset(self) {
+        match self {
+            // A connection that is broken already needs no reset.
+            Self::Tcp(stream) => drop(stream.set_zero_linger()),
+            Self::Unix(stream) => drop(stream),
+            Self::Tls(stream) => stream.into_inner().0.reset(),
+        }
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,

@@ -5,14 +5,16 @@
 
 use crate::message::body::{BodyError, Outgoing, Progress};
 use crate::message::capture::Capture;
+use crate::proxy::intake::Intake;
+use crate::proxy::memory::Holding;
+use crate::proxy::prefix::Prefix;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -42,10 +44,12 @@ pub(super) struct Upload {
 
 #[derive(Debug)]
 struct Source {
-    incoming: Incoming,
+    incoming: Box<Intake>,
     expected: Option<u64>,
     /// The beginning of the body.
     kept: Vec<u8>,
+    /// As many bytes as `kept` has.
+    held: Holding,
     keep: Keep,
     shadow: Option<Capture>,
     trailers: Option<HeaderMap>,
@@ -69,13 +73,20 @@ enum Gate {
 
 impl Upload {
     /// A body of which `prefix` was read already.
-    pub(super) fn new(incoming: Incoming, prefix: Prefix, expects_continue: Expects) -> Arc<Self> {
+    pub(super) fn new(
+        incoming: Box<Intake>,
+        prefix: Prefix,
+        expects_continue: Expects,
+    ) -> Arc<Self> {
         let ended = prefix.ended || incoming.is_end_stream();
         let gate = match expects_continue {
             Expects::Continue if prefix.bytes.is_empty() && !ended => Gate::Closed,
             Expects::Continue | Expects::Nothing => Gate::Open,
         };
+        let mut held = incoming.memory().holding();
+        held.set(prefix.bytes.len());
         let source = Source {
+            held,
             expected: incoming
                 .size_hint()
                 .exact()
@@ -182,17 +193,17 @@ impl Upload {
                 return;
             }
         }
-        let read = async {
-            let mut bytes = 0;
+        let mut bytes = 0;
+        let read = poll_fn(|cx| {
+            let mut source = self.source();
             while bytes < DRAIN_LIMIT {
-                let frame =
-                    poll_fn(|cx| Pin::new(&mut self.source().incoming).poll_frame(cx)).await;
-                match frame {
+                match ready!(source.incoming.poll_rest(cx)) {
                     Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, Bytes::len),
                     Some(Err(_)) | None => break,
                 }
             }
-        };
+            Poll::Ready(())
+        });
         // Out of time or over the limit, the connection is closed with its answer.
         let _ = timeout(DRAIN_TIME, read).await;
     }
@@ -212,42 +223,6 @@ impl Upload {
 pub(super) enum Expects {
     Continue,
     Nothing,
-}
-
-/// The beginning of a body that was read before anybody was asked, for the route's key.
-#[derive(Debug, Default)]
-pub(super) struct Prefix {
-    bytes: Vec<u8>,
-    trailers: Option<HeaderMap>,
-    ended: bool,
-}
-
-impl Prefix {
-    /// Reads a body to its end, or until more than `limit` bytes are there.
-    pub(super) async fn read(incoming: &mut Incoming, limit: usize) -> Result<Self, hyper::Error> {
-        let mut prefix = Self::default();
-        while prefix.bytes.len() <= limit {
-            let frame = poll_fn(|cx| Pin::new(&mut *incoming).poll_frame(cx)).await;
-            match frame.transpose()?.map(Frame::into_data) {
-                Some(Ok(data)) => prefix.bytes.extend_from_slice(&data),
-                Some(Err(other)) => prefix.trailers = other.into_trailers().ok(),
-                None => {
-                    prefix.ended = true;
-                    break;
-                }
-            }
-        }
-        Ok(prefix)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.trailers.is_none()
-    }
-
-    /// The body, if it is all there.
-    pub(super) fn whole(&self) -> Option<&[u8]> {
-        self.ended.then_some(&self.bytes)
-    }
 }
 
 /// One attempt to send the body.
@@ -309,7 +284,7 @@ impl Body for Attempt {
             source.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let Poll::Ready(frame) = Pin::new(&mut source.incoming).poll_frame(cx) else {
+        let Poll::Ready(frame) = source.incoming.poll_frame(cx) else {
             source.waker = Some(cx.waker().clone());
             this.upload.progress.starved();
             return Poll::Pending;
@@ -319,8 +294,7 @@ impl Body for Attempt {
             source.ended = true;
             return Poll::Ready(None);
         };
-        let frame = frame.map_err(BodyError::Client)?;
-        match frame.into_data() {
+        match frame?.into_data() {
             Ok(data) => {
                 source.pass(&data);
                 this.sent = source.kept.len();
@@ -362,6 +336,7 @@ impl Source {
             self.keep = Keep::Nothing;
             self.kept = Vec::new();
         }
+        self.held.set(self.kept.len());
         if self.incoming.is_end_stream() {
             self.ended = true;
         }

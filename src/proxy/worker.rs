@@ -2,6 +2,7 @@
 
 use crate::message::forwarded::ProcessId;
 use crate::plan::{Live, Plan};
+use crate::proxy::memory::BodyMemory;
 use crate::proxy::upload::Upload;
 use crate::shadow::Offers;
 use crate::telemetry::{Role, Telemetry};
@@ -24,6 +25,8 @@ pub struct WorkerParts {
     pub offers: Offers,
     /// This process's name in `via`.
     pub process: ProcessId,
+    /// What the bodies of all requests take.
+    pub bodies: BodyMemory,
 }
 
 /// One worker.
@@ -93,6 +96,10 @@ impl Worker {
 
     pub(super) fn is_leaving(&self) -> bool {
         self.leaving.load(Relaxed)
+    }
+
+    pub(super) fn bodies(&self) -> &BodyMemory {
+        &self.parts.bodies
     }
 
     /// Runs a task to its end, whoever waits for it.

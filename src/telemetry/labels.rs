@@ -150,6 +150,20 @@ labels! {
         UriTooLong = "uri_too_long",
         /// A handshake of TLS that failed, or took too long.
         Tls = "tls",
+        /// Its head did not come in time.
+        HeadTimeout = "head_timeout",
+        /// Its body is over the limit.
+        BodyTooLarge = "body_too_large",
+        /// Its body came too slowly, or not at all.
+        BodyTimeout = "body_timeout",
+        /// Its client did not read the answer.
+        ResponseTimeout = "response_timeout",
+        /// A connection over the limit.
+        Connections = "connections",
+        /// Its side answers as many requests as it may, and as many wait.
+        InFlight = "in_flight",
+        /// The memory for bodies is used up.
+        Memory = "memory",
     }
 
     /// What became of a changed file.

@@ -114,7 +114,7 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
         ),
         ("crossfade_upstream_connections", "gauge", "side", 2),
         ("crossfade_upstream_waiting", "gauge", "side", 2),
-        ("crossfade_rejected_total", "counter", "reason", 7),
+        ("crossfade_rejected_total", "counter", "reason", 14),
         ("crossfade_fallbacks_total", "counter", "route reason", 5),
         ("crossfade_shadow_sampled_total", "counter", "route", 1),
         (

@@ -28,6 +28,15 @@ impl Alarm {
         }
     }
 
+    /// The same for a task that asks each time it is polled, and whose waker stays the same: as long as the timer goes off in time by itself, it is
+    /// left alone.
+    pub fn poll_seldom(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
+        match &self.0 {
+            Some(sleep) if sleep.deadline() <= due && !sleep.is_elapsed() => Poll::Pending,
+            Some(_) | None => self.poll_due(cx, due),
+        }
+    }
+
     /// What `work` gives, if it does so before `due`.
     pub async fn before<T>(&mut self, due: Instant, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
@@ -71,6 +80,27 @@ mod tests {
                 started.elapsed() < Duration::from_secs(50),
                 "nor at the latest"
             );
+        });
+    }
+
+    #[test]
+    fn a_task_that_asks_seldom_is_woken_for_each_limit() {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let mut alarm = Alarm::default();
+            for millis in [60_000, 20, 40, 60_000, 10] {
+                let due = Instant::now() + Duration::from_millis(millis);
+                if millis == 60_000 {
+                    poll_fn(|cx| {
+                        assert!(alarm.poll_seldom(cx, due).is_pending());
+                        Poll::Ready(())
+                    })
+                    .await;
+                } else {
+                    poll_fn(|cx| alarm.poll_seldom(cx, due)).await;
+                    assert!(Instant::now() >= due, "not early");
+                }
+            }
         });
     }
 }

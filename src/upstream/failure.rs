@@ -32,7 +32,7 @@ pub enum Fault {
     /// Every connection is in use and so is every place in the queue, or the wait was too long.
     #[error("every connection is in use")]
     Queue,
-    /// The client's own body broke off; no fault of the side.
+    /// The client's own body broke off, or passed a limit; no fault of the side.
     #[error("the client's body broke off")]
     Client(#[source] hyper::Error),
 }
@@ -56,9 +56,7 @@ impl Fault {
     /// Sorts what hyper's client says.
     #[must_use]
     pub fn from_hyper(error: hyper::Error) -> Self {
-        let clients =
-            causes(&error).any(|cause| matches!(cause.downcast_ref(), Some(BodyError::Client(_))));
-        if clients {
+        if clients_part(&error).is_some() {
             Self::Client(error)
         } else if error.is_parse() || is_bad_framing(&error) {
             Self::Protocol(error)
@@ -71,6 +69,19 @@ impl Fault {
     pub(super) fn broken(error: io::Error) -> Self {
         Self::Reset(Box::new(error))
     }
+}
+
+/// What is wrong with the client's own body, if that is why an exchange failed.
+#[must_use]
+pub fn clients_part(error: &hyper::Error) -> Option<&BodyError> {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref())
+        .find(|cause| {
+            matches!(
+                cause,
+                BodyError::Client(_) | BodyError::TooLarge | BodyError::TooSlow
+            )
+        })
 }
 
 /// Whether a body ended because its framing makes no sense: hyper tells it as an I/O error of one of these kinds.

@@ -15,6 +15,6 @@ pub mod send;
 mod wire;
 
 pub use endpoint::{Endpoint, Endpoints};
-pub use failure::{Fault, is_bad_framing};
+pub use failure::{Fault, clients_part, is_bad_framing};
 pub use pool::Pools;
 pub use send::{Answer, Arriving, Dispatch, out_of_time, send};

@@ -75,7 +75,10 @@ fn an_answer_that_comes_early_ends_both_connections(workers: usize) {
         send(refusal),
         Step::Wait(end.clone()),
     ]);
-    let proxy = Setup::both(&peer).workers(workers).start();
+    let proxy = Setup::both(&peer)
+        .workers(workers)
+        .set("limits", "body_size = \"1GiB\"")
+        .start();
     let mut client = proxy.client();
     client.send("PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000000\r\n\r\n");
     let sent = Arc::new(AtomicUsize::new(0));

@@ -23,6 +23,7 @@ mod gone;
 mod harness;
 mod headers;
 mod isolation;
+mod limits;
 mod listeners;
 mod live;
 mod pools;

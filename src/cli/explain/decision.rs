@@ -4,7 +4,6 @@ use crate::cli::explain::request::Asked;
 use crate::config::settings::Fallback;
 use crate::message::forwarded::X_CROSSFADE_SHADOW;
 use crate::plan::build::{Plan, RoutePlan};
-use crate::proxy::MAX_TARGET;
 use crate::route::decide::{Policy, Sampling, decide, is_read, sampling};
 use crate::route::key::{Sources, key};
 use crate::route::table::{Captures, Target, is_ambiguous};
@@ -58,20 +57,20 @@ pub(super) fn explain(plan: &Plan, asked: &Asked) -> Explanation {
         Some(found) => (found.policy, found.captures),
         None => (&plan.unmatched, Captures::default()),
     };
-    match rejection(route, asked) {
+    match rejection(plan, route, asked) {
         Some(rejection) => refused(&route.policy, &asked.method, rejection),
         None => decided(plan, route, asked, &captures),
     }
 }
 
-fn rejection(route: &RoutePlan, asked: &Asked) -> Option<Rejection> {
+fn rejection(plan: &Plan, route: &RoutePlan, asked: &Asked) -> Option<Rejection> {
     if matches!(asked.method, Method::CONNECT | Method::TRACE) {
         return Some(Rejection {
             status: 405,
             reason: "method",
         });
     }
-    if asked.target.as_str().len() > MAX_TARGET {
+    if asked.target.as_str().len() > plan.settings.limits.uri_size {
         return Some(Rejection {
             status: 414,
             reason: "uri_too_long",

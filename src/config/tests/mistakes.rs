@@ -83,9 +83,15 @@ fn unknown_keys_and_keys_of_later_versions() {
         "[[routes]]\nname = \"a\"\nmatch = \"GET /a\"",
         "7:3-7:9 unknown-key routes",
     );
-    check_line(
-        "[limits]\nconnections = 1",
-        "7:2-7:8 not-implemented limits",
+    check_in(
+        "[limits]",
+        "tls_timeout = \"1s\"",
+        "8:1-8:12 not-implemented limits.tls_timeout",
+    );
+    check_in(
+        "[limits]",
+        "http2 = { streams = 1 }",
+        "8:1-8:6 not-implemented limits.http2",
     );
     check_line("[log]", "7:2-7:5 not-implemented log");
     check_line("[noise]", "7:2-7:7 not-implemented noise");
@@ -239,6 +245,20 @@ fn values_out_of_bounds() {
         "7:28-7:29 out-of-range new.pool.max_connections",
     );
     check_line("timeout = \"0s\"", "7:11-7:15 out-of-range new.timeout");
+    for (line, place) in [
+        ("connections = 0", "8:15-8:16 out-of-range"),
+        ("head_fields = 1001", "8:15-8:19 out-of-range"),
+        ("in_flight = 0", "8:13-8:14 out-of-range"),
+        ("head_size = \"1B\"", "8:13-8:17 out-of-range"),
+        ("uri_size = \"64KiB\"", "8:12-8:19 out-of-range"),
+        ("body_rate = -1", "8:13-8:15 out-of-range"),
+        ("body_memory = \"0B\"", "8:15-8:19 out-of-range"),
+        ("body_size = 1", "8:13-8:14 wrong-type"),
+        ("idle_timeout = \"0s\"", "8:16-8:20 out-of-range"),
+    ] {
+        let key = line.split(' ').next().unwrap();
+        check_in("[limits]", line, &format!("{place} limits.{key}"));
+    }
     check_line("timeout = \"5 sec\"", "7:11-7:18 bad-duration new.timeout");
     check_line("timeout = \"800h\"", "7:11-7:17 bad-duration new.timeout");
     check_route(

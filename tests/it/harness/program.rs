@@ -65,6 +65,11 @@ impl Program {
         }
     }
 
+    /// Its number in the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything it has said.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()

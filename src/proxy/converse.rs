@@ -1,0 +1,142 @@
+//! One client's connection: its requests one after the other, within the limits of time, to its end and why it came.
+
+use crate::config::settings::Limits;
+use crate::proxy::deadlines::{Deadlines, Overdue};
+use crate::proxy::greet::Guest;
+use crate::proxy::phases::{Lasting, Pulse, Watched};
+use crate::proxy::serve::{Serving, serve};
+use crate::proxy::socket::Socket;
+use crate::proxy::worker::Worker;
+use crate::telemetry::Rejected;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
+use hyper::rt::Write;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// Fields of a head that hyper takes without being told.
+const DEFAULT_FIELDS: usize = 100;
+
+/// Serves a connection until its client leaves, or is made to.
+pub(super) async fn converse(worker: Arc<Worker>, Guest { socket, address }: Guest) {
+    let telemetry = Arc::clone(worker.telemetry());
+    let address = Arc::new(address);
+    let pulse = Arc::new(Pulse::default());
+    let plan = worker.plan();
+    let limits = &plan.settings.limits;
+    let held = worker.bodies().holding();
+    let mut deadlines = Deadlines::new(Arc::clone(&pulse), limits, held);
+    let stream = Watched::new(TokioIo::new(socket), Arc::clone(&pulse));
+    let own = Arc::clone(&pulse);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let busy = own.begin(request.version());
+        let answering = Answering {
+            serving: serve(Arc::clone(&worker), Arc::clone(&address), request, &busy),
+            worker: Arc::clone(&worker),
+        };
+        Lasting::new(answering, busy)
+    });
+    // A stop does not end an idle connection: its client may be sending. The next answer tells the client to go.
+    let mut connection = builder(limits).serve_connection(stream, service);
+    // The limits hold for as long as the connection does, the Plan need not.
+    drop(plan);
+    let end = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Ok(result)),
+        Poll::Pending => deadlines.poll(cx).map(Err),
+    })
+    .await;
+    let process = telemetry.process();
+    match end {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            if let Some(reason) = refused_by_hyper(&error) {
+                process.rejected(reason);
+            }
+            if error.is_user() && pulse.ends_by_closing() {
+                cut(connection.into_parts().io);
+            }
+        }
+        Err(overdue) => {
+            if let Some(reason) = overdue.label() {
+                process.rejected(reason);
+            }
+            let stream = connection.into_parts().io;
+            match overdue {
+                Overdue::Idle => {}
+                Overdue::Head => give_up(stream).await,
+                Overdue::Response => cut(stream),
+            }
+        }
+    }
+}
+
+/// A request whose answer is the last one of its connection if the proxy stops meanwhile.
+struct Answering {
+    serving: Serving,
+    worker: Arc<Worker>,
+}
+
+impl Future for Answering {
+    type Output = <Serving as Future>::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answered = ready!(Pin::new(&mut self.serving).poll(cx));
+        if self.worker.is_leaving()
+            && let Ok(answer) = &mut answered
+        {
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(CONNECTION, close);
+        }
+        Poll::Ready(answered)
+    }
+}
+
+fn builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.max_header_size(limits.head_size);
+    // Room for hyper's own default is on the stack, for any other number it is allocated.
+    if limits.head_fields != DEFAULT_FIELDS {
+        builder.max_headers(limits.head_fields);
+    }
+    builder
+}
+
+/// Tells a client that its head took too long, if it can be told at once.
+async fn give_up(mut stream: Watched<TokioIo<Socket>>) {
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    poll_fn(|cx| {
+        let _ = Pin::new(&mut stream).poll_write(cx, ANSWER);
+        let _ = Pin::new(&mut stream).poll_flush(cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// Ends a connection so that nobody can take its end for the end of an answer, and the system keeps nothing that is not read.
+fn cut(stream: Watched<TokioIo<Socket>>) {
+    stream.into_inner().into_inner().reset();
+}
+
+/// What hyper refused by itself, with an answer of its own. Everything else that ends a connection early has been counted with its request.
+fn refused_by_hyper(error: &hyper::Error) -> Option<Rejected> {
+    if error.is_parse_too_large() {
+        // hyper tells a target that is too long for it in words only.
+        let target = error.to_string().contains("URI");
+        Some(if target {
+            Rejected::UriTooLong
+        } else {
+            Rejected::HeadTooLarge
+        })
+    } else if error.is_parse() {
+        Some(Rejected::BadRequest)
+    } else {
+        None
+    }
+}
