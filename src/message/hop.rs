@@ -27,12 +27,23 @@ const HOP_BY_HOP: [(Field, HeaderName); 4] = [
 /// X-Forwarded-* and X-Crossfade-*. Such a name is ignored. A message without Connection, or with only `close` and `keep-alive` in it,
 /// costs no allocation. With Transfer-Encoding goes Content-Length, which it overrides (RFC 9112 §6.3).
 pub fn remove_hop_by_hop(headers: &mut HeaderMap, survey: Survey) {
+    remove_hop_by_hop_but(headers, survey, |_| false);
+}
+
+/// The same, but Connection may not name a field that `keep` knows either: what decides over a request here must decide there too.
+pub fn remove_hop_by_hop_but(
+    headers: &mut HeaderMap,
+    survey: Survey,
+    keep: impl Fn(&HeaderName) -> bool,
+) {
     if !survey.has_hop_by_hop() {
         return;
     }
     if survey.has(Field::Connection) {
         for name in take_connection(headers) {
-            remove(headers, &name);
+            if !keep(&name) {
+                remove(headers, &name);
+            }
         }
     }
     if survey.has(Field::TransferEncoding) {
@@ -96,6 +107,14 @@ fn is_protected(name: &HeaderName) -> bool {
     [HOST, CONTENT_LENGTH, TRAILER, AUTHORIZATION, VIA, FORWARDED].contains(name)
         || name.as_str().starts_with("x-forwarded-")
         || name.as_str().starts_with("x-crossfade-")
+}
+
+/// Whether Content-Length is written so that nobody takes it for an octal number: `010` is ten bytes to some, and eight to others.
+#[must_use]
+pub fn is_plain_length(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_LENGTH)
+        .is_none_or(|length| !length.as_bytes().starts_with(b"0"))
 }
 
 /// Whether the sender takes trailers: `TE` has `trailers` in it (RFC 9110 §10.1.4). Ask before [`remove_hop_by_hop`].

@@ -20,6 +20,7 @@ pub(super) enum Refusal {
     Method,
     UriTooLong,
     TransferCoding,
+    Length,
     Loop,
     EncodedPath,
     BrokenBody,
@@ -31,9 +32,11 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn label(self) -> Rejected {
         match self {
-            Self::Host(_) | Self::Target | Self::TransferCoding | Self::BrokenBody => {
-                Rejected::BadRequest
-            }
+            Self::Host(_)
+            | Self::Target
+            | Self::TransferCoding
+            | Self::Length
+            | Self::BrokenBody => Rejected::BadRequest,
             Self::Method => Rejected::Method,
             Self::UriTooLong => Rejected::UriTooLong,
             Self::Loop => Rejected::Loop,
@@ -94,6 +97,12 @@ impl Refusal {
                 StatusCode::NOT_IMPLEMENTED,
                 "transfer_coding",
                 "The body has a transfer coding other than chunked.",
+            )
+            .closing(),
+            Self::Length => Problem::new(
+                StatusCode::BAD_REQUEST,
+                "bad_request",
+                "The request's Content-Length begins with 0, which two parsers could read differently.",
             )
             .closing(),
             Self::Loop => Problem::new(

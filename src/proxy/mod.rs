@@ -3,6 +3,7 @@
 //! Reads from top to bottom: `accept` -> `greet` -> `converse` -> `serve` -> `forward` -> `answer`. Errors become a response in `failure` alone.
 
 pub mod accept;
+mod admit;
 mod answer;
 mod converse;
 mod deadlines;

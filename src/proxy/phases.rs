@@ -269,3 +269,34 @@ impl<T: Write + Unpin> Write for Watched<T> {
         closed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phase_begins_anew_with_each_request_and_each_write() {
+        let pulse = Arc::new(Pulse::default());
+        let idle = pulse.phase();
+        assert_eq!(idle.0, Phase::Idle);
+        pulse.read.store(true, Relaxed);
+        assert_eq!(pulse.phase().0, Phase::Head);
+        let busy = pulse.begin(Version::HTTP_11);
+        let body = busy.clone();
+        assert_eq!(pulse.phase().0, Phase::Serving);
+        pulse.found_no_room(10);
+        let writing = pulse.phase();
+        assert_eq!((writing.0, pulse.blocked()), (Phase::Writing, 10));
+        pulse.wrote();
+        pulse.found_no_room(10);
+        assert_ne!(pulse.phase(), writing, "it has got on");
+        pulse.wrote();
+        drop(busy);
+        pulse.read.store(true, Relaxed);
+        assert_eq!(pulse.phase().0, Phase::Serving, "the body is still read");
+        body.leave_body();
+        drop(body);
+        assert_eq!(pulse.phase().0, Phase::Idle, "what came was a body");
+        assert_ne!(pulse.phase(), idle, "another idleness");
+    }
+}

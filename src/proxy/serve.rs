@@ -1,12 +1,12 @@
 //! One request: admitted or refused, matched, keyed, decided once from one Plan, and sent on its way.
 
-use crate::config::settings::Limits;
 use crate::message::body::BodyError;
 use crate::message::forwarded::{self, Address, Peer, Stamp};
 use crate::message::hop;
 use crate::message::reply::Problem;
 use crate::message::survey::Survey;
 use crate::plan::{Plan, RoutePlan};
+use crate::proxy::admit::{admit, admit_body};
 use crate::proxy::answer::AnswerBody;
 use crate::proxy::failure::Refusal;
 use crate::proxy::forward::{Exchange, Shown};
@@ -133,7 +133,7 @@ impl Admitted {
         };
         let admitted = admit(&mut head, survey, &worker, limits).and_then(|host| {
             if body.is_some() {
-                admit_body(announced, &worker, limits)?;
+                admit_body(&head, announced, &worker, limits)?;
             }
             Ok(host)
         });
@@ -262,7 +262,7 @@ impl Admitted {
             .server
             .debug_headers
             .then(|| Shown::new(&route, decision, plan.generation));
-        prepare(&mut head, survey, (&peer, host.as_ref()), &worker);
+        prepare(&mut head, survey, (&peer, host.as_ref()), &worker, &route);
         let sampled = sampled
             .then(|| {
                 Sampled::take(
@@ -284,48 +284,6 @@ impl Admitted {
             sampled,
             shown,
         }
-    }
-}
-
-/// Refuses what can't be forwarded, whatever the route. The request's Host.
-fn admit(
-    head: &mut Parts,
-    survey: Survey,
-    worker: &Worker,
-    limits: &Limits,
-) -> Result<Option<HeaderValue>, Refusal> {
-    if matches!(head.method, Method::CONNECT | Method::TRACE) {
-        return Err(Refusal::Method);
-    }
-    if !hop::is_target(&head.method, &head.uri) {
-        return Err(Refusal::Target);
-    }
-    let target = head
-        .uri
-        .path_and_query()
-        .map_or(0, |target| target.as_str().len());
-    if target > limits.uri_size {
-        return Err(Refusal::UriTooLong);
-    }
-    let host = hop::settle_host(head.version, &head.uri, &mut head.headers, survey)
-        .map_err(Refusal::Host)?;
-    if !hop::is_only_chunked(&head.headers, survey) {
-        return Err(Refusal::TransferCoding);
-    }
-    if forwarded::is_loop(&head.headers, survey, worker.process()) {
-        return Err(Refusal::Loop);
-    }
-    Ok(host)
-}
-
-/// Refuses a body that is announced as too large, or for which there is no memory.
-fn admit_body(announced: u64, worker: &Worker, limits: &Limits) -> Result<(), Refusal> {
-    if announced > limits.body_size as u64 {
-        Err(Refusal::BodyTooLarge)
-    } else if worker.bodies().used() >= limits.body_memory {
-        Err(Refusal::Memory)
-    } else {
-        Ok(())
     }
 }
 
@@ -397,9 +355,13 @@ fn prepare(
     survey: Survey,
     (peer, host): (&Peer<'_>, Option<&HeaderValue>),
     worker: &Worker,
+    route: &RoutePlan,
 ) {
     let trailers = hop::accepts_trailers(&head.headers, survey);
-    hop::remove_hop_by_hop(&mut head.headers, survey);
+    let key = route.policy.key.as_ref();
+    hop::remove_hop_by_hop_but(&mut head.headers, survey, |name| {
+        key.is_some_and(|key| key.reads_field(name))
+    });
     let stamp = Stamp {
         peer,
         host,
@@ -411,9 +373,18 @@ fn prepare(
         hop::ask_for_trailers(&mut head.headers);
     }
     if head.uri.authority().is_some() {
-        let target = head.uri.path_and_query().cloned();
-        head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+        head.uri = Uri::from(origin_form(&head.uri));
     }
     head.version = Version::HTTP_11;
     head.extensions.clear();
+}
+
+/// Path and query of an absolute target. Where it has a query and no path, its path is `/`, without which it would be no target (RFC 9112 §3.2.1).
+fn origin_form(target: &Uri) -> PathAndQuery {
+    let slash = PathAndQuery::from_static("/");
+    match target.path_and_query() {
+        Some(target) if target.as_str().starts_with('/') => target.clone(),
+        Some(target) => PathAndQuery::from_maybe_shared(target.to_string()).unwrap_or(slash),
+        None => slash,
+    }
 }

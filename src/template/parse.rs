@@ -5,6 +5,7 @@
 //! so that two requests never share a key only because both lack something.
 
 use http::HeaderName;
+use http::header::COOKIE;
 use std::borrow::Cow;
 
 /// A compiled key template.
@@ -137,6 +138,16 @@ impl Template {
     #[must_use]
     pub fn reads_body(&self) -> bool {
         self.sources().any(|s| matches!(s, Source::Body(_)))
+    }
+
+    /// True if a source is this header field, or a cookie in it.
+    #[must_use]
+    pub fn reads_field(&self, name: &HeaderName) -> bool {
+        self.sources().any(|source| match source {
+            Source::Header(field) => field == name,
+            Source::Cookie(_) => *name == COOKIE,
+            Source::Path(_) | Source::Query(_) | Source::Body(_) | Source::ClientIp => false,
+        })
     }
 
     /// The text with every placeholder filled; `None` if all alternatives of one are absent.
@@ -303,6 +314,9 @@ mod tests {
         assert!(template.reads_body());
         assert!(!Template::parse("{path.a}").unwrap().reads_body());
         assert_eq!(template.as_str(), "{path.a|client.ip}-{body./x}");
+        let template = Template::parse("{header.X-User}{cookie.sid}").unwrap();
+        let reads = |name| template.reads_field(&HeaderName::from_static(name));
+        assert_eq!(["x-user", "cookie", "sid"].map(reads), [true, true, false]);
     }
 
     proptest! {

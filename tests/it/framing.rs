@@ -9,6 +9,7 @@ use std::thread;
 
 with_one_worker_and_with_four!(
     an_answer_framed_twice_reaches_the_client_whole,
+    a_field_that_carries_the_key_is_never_dropped,
     a_transfer_coding_that_is_not_chunked_is_refused,
     an_answer_in_a_transfer_coding_that_is_not_chunked_is_refused,
     an_answer_that_comes_early_ends_both_connections,
@@ -28,6 +29,34 @@ fn an_answer_framed_twice_reaches_the_client_whole(workers: usize) {
             ("0123456789", None)
         );
     }
+}
+
+/// Whoever could have it dropped would be split by one value here, and known by none at the side.
+fn a_field_that_carries_the_key_is_never_dropped(workers: usize) {
+    let backend = Backend::text("ok");
+    let proxy = Setup::both(&backend)
+        .workers(workers)
+        .route("name = \"a\"\nmatch = \"GET /a\"\nkey = \"{header.x-user}\"")
+        .route("name = \"b\"\nmatch = \"GET /b\"\nkey = \"{cookie.sid}\"")
+        .start();
+    let mut client = proxy.client();
+    let fields = [
+        ("connection", "X-User, cookie, x-other, authorization"),
+        ("x-user", "1"),
+        ("cookie", "sid=1"),
+        ("x-other", "1"),
+        ("authorization", "Basic eA=="),
+    ];
+    for target in ["/a", "/b"] {
+        assert_eq!(client.request("GET", target, &fields, b"").text(), "ok");
+    }
+    let seen = backend.requests();
+    let row = |index: usize| {
+        ["x-user", "cookie", "x-other", "authorization"]
+            .map(|name| seen[index].headers.contains_key(name))
+    };
+    assert_eq!(row(0), [true, false, false, true]);
+    assert_eq!(row(1), [false, true, false, true]);
 }
 
 fn a_transfer_coding_that_is_not_chunked_is_refused(workers: usize) {

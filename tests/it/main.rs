@@ -9,6 +9,7 @@
 )]
 
 mod commands;
+mod corpus;
 mod demo;
 mod drain;
 mod expect;
