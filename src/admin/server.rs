@@ -25,6 +25,8 @@ pub struct Limits {
     pub head: Duration,
     /// A connection ends after this, once its request is answered.
     pub age: Duration,
+    /// For a connection's first request, if there was none, when the listener stops: whoever has just connected is about to ask.
+    pub first: Duration,
     /// For requests to end when the listener stops.
     pub drain: Duration,
 }
@@ -35,6 +37,7 @@ impl Default for Limits {
             connections: 64,
             head: Duration::from_secs(30),
             age: Duration::from_secs(600),
+            first: Duration::from_secs(1),
             drain: Duration::from_secs(5),
         }
     }
@@ -106,7 +109,9 @@ async fn connection(
 ) {
     // Answers are small and whole: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
+    let (ask, mut asked) = watch::channel(false);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        ask.send_replace(true);
         router.clone().oneshot(request.map(Body::new))
     });
     let connection = http1::Builder::new()
@@ -120,6 +125,10 @@ async fn connection(
         _ = &mut connection => return,
         _ = stopped.changed() => {}
         () = sleep(limits.age) => {}
+    }
+    tokio::select! {
+        _ = &mut connection => return,
+        _ = timeout(limits.first, asked.wait_for(|asked| *asked)) => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(limits.drain, connection).await;

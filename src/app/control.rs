@@ -1,23 +1,42 @@
-//! The control thread: admin API, following files.
+//! The control thread: admin API, following files. What writes to `state_dir` pauses while another process is to take over.
 
 use crate::admin::{self, Admin};
 use crate::app::certificates::Renewal;
 use crate::app::failure::StartError;
+use crate::app::handover::Pause;
 use crate::app::running::Shared;
 use crate::app::threads::Runtimes;
 use crate::app::watch::Follower;
+use crate::plan::Live;
+use crate::store::{SavedOverride, StateDir};
+use axum::Router;
 use std::future::pending;
+use std::io;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::task::spawn_blocking;
+
+/// What the control thread does beside the admin API.
+#[derive(Debug)]
+pub(super) struct Duties {
+    /// Follows routes.toml.
+    pub(super) follower: Option<Follower>,
+    /// Follows certificates.
+    pub(super) renewal: Renewal,
+    /// To read the file.
+    pub(super) reloads: UnboundedReceiver<oneshot::Sender<()>>,
+    /// To leave alone what another process is to have.
+    pub(super) pauses: UnboundedReceiver<Pause>,
+}
 
 /// Starts the control thread.
 pub(super) fn begin(
     runtimes: &mut Runtimes,
     listener: TcpListener,
-    (follower, reloads): (Option<Follower>, UnboundedReceiver<oneshot::Sender<()>>),
-    renewal: Renewal,
+    duties: Duties,
     shared: &Shared,
 ) -> Result<(), StartError> {
     let router = admin::router(Admin {
@@ -28,30 +47,120 @@ pub(super) fn begin(
         readiness: shared.readiness.clone(),
         address: listener.local_addr()?,
     });
+    let Duties {
+        follower,
+        renewal,
+        reloads,
+        pauses,
+    } = duties;
+    let control = Control {
+        listener,
+        router,
+        follower,
+        reloads,
+        pauses,
+        live: Arc::clone(&shared.live),
+        state: Arc::clone(&shared.state),
+    };
     runtimes.control(move |stop| async move {
-        let mut stopped = stop.clone();
-        let admin = admin::serve(listener, router, admin::Limits::default(), async move {
-            // An error says that whoever could stop us is gone.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        });
-        let follow = async {
-            match follower {
-                Some(follower) => follower.run(reloads, stop.clone()).await,
-                None => {
-                    drop(reloads);
-                    pending().await
-                }
-            }
-        };
         tokio::select! {
-            served = admin => {
-                if let Err(error) = served {
-                    tracing::error!(%error, "the admin API has ended");
-                }
-            }
-            () = follow => {}
+            () = control.run(stop) => {}
             () = renewal.run() => {}
         }
     })?;
     Ok(())
+}
+
+struct Control {
+    listener: TcpListener,
+    router: Router,
+    follower: Option<Follower>,
+    reloads: UnboundedReceiver<oneshot::Sender<()>>,
+    pauses: UnboundedReceiver<Pause>,
+    live: Arc<Live>,
+    state: Arc<StateDir>,
+}
+
+impl Control {
+    async fn run(mut self, stop: watch::Receiver<bool>) {
+        while let Some(pause) = self.until_pause(stop.clone()).await {
+            let before = self.leave_state().await;
+            // Whoever asked may have given up.
+            let _ = pause.paused.send(());
+            let mut stopped = stop.clone();
+            let for_good = tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => return,
+                over = pause.over => over.is_ok(),
+            };
+            if for_good {
+                let _ = stopped.wait_for(|stop| *stop).await;
+                return;
+            }
+            self.take_state_back(before.as_ref());
+        }
+    }
+
+    /// Serves and follows until a pause is asked for, and what runs has ended; `None` at the end of the proxy.
+    async fn until_pause(&mut self, stop: watch::Receiver<bool>) -> Option<Pause> {
+        let (halt, mut halted) = watch::channel(false);
+        let mut stopped = stop.clone();
+        let admin = serve(&self.listener, self.router.clone(), async move {
+            // An error says that whoever could stop us is gone.
+            tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => {}
+                _ = halted.wait_for(|halt| *halt) => {}
+            }
+        });
+        let mut admin = pin!(admin);
+        let follow = async {
+            match &mut self.follower {
+                Some(follower) => follower.run(&mut self.reloads, stop).await,
+                None => {
+                    self.reloads.close();
+                    pending().await
+                }
+            }
+        };
+        // The follower is dropped where it waits, which is never between a new Plan and the copy of its file.
+        let pause = tokio::select! {
+            () = &mut admin => None,
+            () = follow => None,
+            pause = self.pauses.recv() => pause,
+        }?;
+        let _ = halt.send(true);
+        admin.await;
+        Some(pause)
+    }
+
+    /// From here on this process changes nothing in `state_dir`. Returns the override that is kept there.
+    async fn leave_state(&self) -> Option<SavedOverride> {
+        let state = Arc::clone(&self.state);
+        // It waits for what is being written, on a disk that may hang.
+        let left = spawn_blocking(move || {
+            state.give_up();
+            state.load_override().ok().flatten()
+        });
+        left.await.ok().flatten()
+    }
+
+    /// The process that was to take over is gone. What it has changed was asked of it by somebody who was told that it acts.
+    fn take_state_back(&self, before: Option<&SavedOverride>) {
+        self.state.take_back();
+        match self.state.load_override() {
+            Ok(after) if after.as_ref() == before => {}
+            Ok(after) => self.live.set_override(after),
+            Err(error) => tracing::error!(%error, "the override can't be read again"),
+        }
+    }
+}
+
+async fn serve(listener: &TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    let served = async {
+        // The original stays for the time after a pause.
+        let listener = listener.try_clone()?;
+        admin::serve(listener, router, admin::Limits::default(), stop).await
+    };
+    if let Err(error) = served.await as io::Result<()> {
+        tracing::error!(%error, "the admin API has ended");
+    }
 }

@@ -34,6 +34,9 @@ pub enum StartError {
         #[source]
         source: TlsError,
     },
+    /// The process that was to hand over can't be spoken with, or does not.
+    #[error("the process before does not hand over")]
+    Predecessor(#[source] io::Error),
     /// The system has no randomness.
     #[error("the system has no randomness")]
     Randomness(#[from] getrandom::Error),

@@ -2,7 +2,7 @@
 
 use crate::app::certificates;
 use crate::app::failure::StartError;
-use crate::app::given::Given;
+use crate::app::given::{Given, Held, Key};
 use crate::app::unix;
 use crate::config::Settings;
 use crate::config::settings::{Listen, ListenAddress};
@@ -54,7 +54,7 @@ impl Listeners {
         let given = given.assign(settings)?;
         let listen = settings.server.listen.iter().zip(given.clients);
         let clients = listen.map(|(listen, given)| match given {
-            Some(door) => Listener::new(listen, door, None),
+            Some((door, file)) => Listener::new(listen, door, file),
             None => Listener::bind(listen),
         });
         Ok(Self {
@@ -83,6 +83,23 @@ impl fmt::Display for Served {
             (unix @ ListenAddress::Unix(_), Scheme::Http) => unix.fmt(f),
             (unix @ ListenAddress::Unix(_), Scheme::Https) => write!(f, "{unix} (TLS)"),
         }
+    }
+}
+
+impl Listeners {
+    /// Holds of all of them, which were opened for these settings.
+    pub(super) fn hold(&self, settings: &Settings) -> io::Result<Vec<Held>> {
+        let server = &settings.server;
+        let clients = server.listen.iter().zip(&self.clients);
+        let clients = clients.map(|(listen, listener)| {
+            let (key, file) = (Key::Listen, listener.file.as_ref());
+            match &listener.door {
+                Door::Tcp(socket) => Held::new(key, &listen.address, socket, file),
+                Door::Unix(socket) => Held::new(key, &listen.address, socket, file),
+            }
+        });
+        let admin = Held::new(Key::Admin, &server.admin, &self.admin, None);
+        clients.chain([admin]).collect()
     }
 }
 

@@ -1,6 +1,8 @@
 //! A proxy that runs: what can be asked of it, and how it is stopped.
 
 use crate::admin::Readiness;
+use crate::app::given::Held;
+use crate::app::handover::{HandoverError, Pause, Program, Successor};
 use crate::app::listeners::Served;
 use crate::app::supervisor::Supervisor;
 use crate::app::threads::Runtimes;
@@ -29,6 +31,7 @@ pub(super) struct Shared {
     pub(super) readiness: Readiness,
     pub(super) stop: watch::Sender<Stop>,
     pub(super) reload: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    pub(super) pause: mpsc::UnboundedSender<Pause>,
 }
 
 /// A proxy that runs. Dropped, it stops without draining.
@@ -36,29 +39,31 @@ pub(super) struct Shared {
 pub struct Running {
     pub(super) shared: Shared,
     runtimes: Runtimes,
-    served: Vec<Served>,
-    admin: SocketAddr,
+    places: Places,
+}
+
+/// Where a proxy listens.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) clients: Vec<Served>,
+    pub(super) admin: SocketAddr,
+    /// The sockets themselves, for the next process.
+    pub(super) held: Vec<Held>,
 }
 
 impl Running {
-    pub(super) fn new(
-        shared: Shared,
-        runtimes: Runtimes,
-        served: Vec<Served>,
-        admin: SocketAddr,
-    ) -> Self {
+    pub(super) fn new(shared: Shared, runtimes: Runtimes, places: Places) -> Self {
         Self {
             shared,
             runtimes,
-            served,
-            admin,
+            places,
         }
     }
 
     /// Where clients are served, in the order of the file.
     #[must_use]
     pub fn served(&self) -> &[Served] {
-        &self.served
+        &self.places.clients
     }
 
     /// The addresses among them that have a port.
@@ -68,13 +73,13 @@ impl Running {
             ListenAddress::Tcp(address) => Some(address),
             ListenAddress::Unix(_) => None,
         };
-        self.served.iter().filter_map(tcp).collect()
+        self.places.clients.iter().filter_map(tcp).collect()
     }
 
     /// Where the admin API is.
     #[must_use]
     pub fn admin(&self) -> SocketAddr {
-        self.admin
+        self.places.admin
     }
 
     /// The Plan in force.
@@ -147,6 +152,23 @@ impl Running {
         self.end(timeout);
     }
 
+    /// Starts the next process, and gives it the sockets.
+    pub(super) fn begin_handover(&self, program: &Program) -> Result<Successor, HandoverError> {
+        Successor::start(program, &self.places.held)
+    }
+
+    /// The process before has let go of what it gave.
+    pub fn take_up(&self) {
+        self.places.held.iter().for_each(Held::take_up);
+    }
+
+    /// The next process has the files of the sockets too.
+    pub(super) fn give_away(&mut self) {
+        for held in self.places.held.drain(..) {
+            held.give_away();
+        }
+    }
+
     /// Says that the proxy is about to stop, and serves on.
     pub(super) fn leave(&self) {
         self.shared.readiness.close();
@@ -154,6 +176,8 @@ impl Running {
 
     fn end(&mut self, drain: Duration) {
         self.leave();
+        // Nothing listens any more once the acceptor has ended.
+        self.places.held.clear();
         self.shared.stop.send_replace(Stop::Draining(now() + drain));
         self.runtimes.join();
     }

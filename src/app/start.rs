@@ -2,10 +2,10 @@
 
 use crate::admin::Readiness;
 use crate::app::certificates::Renewal;
-use crate::app::control;
+use crate::app::control::{self, Duties};
 use crate::app::failure::StartError;
 use crate::app::listeners::{Listener, Listeners};
-use crate::app::running::{Running, Shared};
+use crate::app::running::{Places, Running, Shared};
 use crate::app::threads::{self, Runtimes};
 use crate::app::watch::{ConfigFile, Follower};
 use crate::config::{Problem, Settings};
@@ -48,6 +48,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         file,
         rejected,
     } = start;
+    let held = listeners.hold(&settings)?;
     let workers = match settings.server.workers {
         0 => available_parallelism().map_or(1, usize::from),
         some => some,
@@ -88,6 +89,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
 
     let (stop, _) = watch::channel(Stop::Running);
     let (reload, reloads) = mpsc::unbounded_channel();
+    let (pause, pauses) = mpsc::unbounded_channel();
     let shared = Shared {
         live,
         telemetry,
@@ -97,6 +99,13 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         readiness: Readiness::new(),
         stop,
         reload,
+        pause,
+    };
+    let clients = listeners.clients.iter().map(Listener::address);
+    let places = Places {
+        clients: clients.collect::<Result<_, _>>()?,
+        admin: listeners.admin.local_addr()?,
+        held,
     };
     let mut renewal = Renewal::new(Arc::clone(&shared.telemetry));
     let started = shared.live.snapshot();
@@ -109,12 +118,6 @@ pub fn start(start: Start) -> Result<Running, StartError> {
     {
         renewal.follow(listen, &listener.terms);
     }
-    let served = listeners
-        .clients
-        .iter()
-        .map(Listener::address)
-        .collect::<Result<_, _>>()?;
-    let admin = listeners.admin.local_addr()?;
 
     let mut runtimes = Runtimes::default();
     runtimes.lab(lab, queues)?;
@@ -133,14 +136,14 @@ pub fn start(start: Start) -> Result<Running, StartError> {
     )?;
     let follower =
         file.map(|file| Follower::new(file, Arc::clone(&shared.live), Arc::clone(&shared.state)));
-    control::begin(
-        &mut runtimes,
-        listeners.admin,
-        (follower, reloads),
+    let duties = Duties {
+        follower,
         renewal,
-        &shared,
-    )?;
+        reloads,
+        pauses,
+    };
+    control::begin(&mut runtimes, listeners.admin, duties, &shared)?;
     // The settings are loaded, and the listeners open. How the sides are is not asked: it is the same behind every other proxy.
     shared.readiness.open();
-    Ok(Running::new(shared, runtimes, served, admin))
+    Ok(Running::new(shared, runtimes, places))
 }

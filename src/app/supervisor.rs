@@ -5,6 +5,8 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The service manager that started this process, if one did that wants to be told. Clones are one.
@@ -12,6 +14,8 @@ use std::time::Duration;
 pub struct Supervisor {
     address: Option<SocketAddr>,
     watchdog: Option<Duration>,
+    /// It hears another process from now on.
+    succeeded: Arc<AtomicBool>,
 }
 
 impl Supervisor {
@@ -33,6 +37,7 @@ impl Supervisor {
         Ok(Self {
             address: socket.map(address).transpose()?,
             watchdog,
+            succeeded: Arc::default(),
         })
     }
 
@@ -56,6 +61,12 @@ impl Supervisor {
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
     }
 
+    /// Another process serves from now on, and tells how it goes; this one is silent.
+    pub(super) fn succeeded_by(&self, pid: u32) {
+        self.tell(&format!("MAINPID={pid}"));
+        self.succeeded.store(true, Relaxed);
+    }
+
     /// A stop has begun.
     pub(super) fn stopping(&self) {
         self.tell("STOPPING=1");
@@ -70,6 +81,9 @@ impl Supervisor {
         let Some(address) = &self.address else {
             return;
         };
+        if self.succeeded.load(Relaxed) {
+            return;
+        }
         let told = UnixDatagram::unbound().and_then(|socket| {
             // A manager that hangs must not stop what it watches over.
             socket.set_nonblocking(true)?;

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The file of a socket that listens. Dropped, it is removed, unless another file stands in its place by then.
 #[derive(Debug)]
@@ -12,9 +14,47 @@ pub struct SocketFile {
     path: PathBuf,
     /// Device and inode.
     identity: (u64, u64),
+    ownership: Ownership,
+}
+
+/// Whose a socket's file is. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ownership {
+    given_up: Arc<AtomicBool>,
+}
+
+impl Ownership {
+    /// Another process removes the file in the end.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Relaxed);
+    }
+
+    /// This process does.
+    pub(super) fn take_up(&self) {
+        self.given_up.store(false, Relaxed);
+    }
 }
 
 impl SocketFile {
+    /// The file at a path, which is another process's until it is taken up.
+    pub(super) fn of_another(path: &Path) -> io::Result<Self> {
+        let file = Self::at(path)?;
+        file.ownership.give_up();
+        Ok(file)
+    }
+
+    fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            identity: identity(path)?,
+            ownership: Ownership::default(),
+        })
+    }
+
+    pub(super) fn ownership(&self) -> Ownership {
+        self.ownership.clone()
+    }
+
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -23,7 +63,8 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|own| own == self.identity)
+        if !self.ownership.given_up.load(Relaxed)
+            && identity(&self.path).is_ok_and(|own| own == self.identity)
             && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::warn!(%error, "the socket {} can't be removed", self.path.display());
@@ -38,10 +79,7 @@ impl Drop for SocketFile {
 pub(super) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     remove_stale(path)?;
     let listener = UnixListener::bind(path)?;
-    let file = SocketFile {
-        path: path.to_owned(),
-        identity: identity(path)?,
-    };
+    let file = SocketFile::at(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok((listener, file))
 }

@@ -166,8 +166,8 @@ impl Follower {
     }
 
     pub(super) async fn run(
-        mut self,
-        mut asked: UnboundedReceiver<oneshot::Sender<()>>,
+        &mut self,
+        asked: &mut UnboundedReceiver<oneshot::Sender<()>>,
         mut stop: watch::Receiver<bool>,
     ) {
         let (heard, mut events) = mpsc::unbounded_channel();

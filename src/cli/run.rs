@@ -1,6 +1,8 @@
 //! `crossfade run`: the proxy, until a signal ends it.
 
-use crate::app::{self, ConfigFile, Given, Listeners, Reading, Running, Start, StartError};
+use crate::app::{
+    self, ConfigFile, Given, Listeners, Predecessor, Reading, Running, Start, StartError,
+};
 use crate::cli::file::{self, ConfigArg};
 use crate::cli::output::{self, Status};
 use crate::cli::salvage::Salvage;
@@ -18,7 +20,7 @@ use tracing::level_filters::LevelFilter;
 /// Serves until SIGTERM or SIGINT, then lets what is open end for at most `server.drain_timeout`; a SIGINT after that ends it at once.
 /// Edits of the file apply within a second; SIGHUP reads it at once. A file that can't be used at the start is replaced
 /// by the copy of the last good one in `state_dir`, if there is one. Under systemd it takes the sockets that it is given,
-/// and tells when it is ready.
+/// and tells when it is ready. SIGUSR2 starts the program again, which takes over the sockets and the state; once it serves, this one drains.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -40,16 +42,23 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self) -> Result<Status> {
         log_to_stderr();
-        let surroundings = match Surroundings::read() {
+        let Surroundings {
+            sockets,
+            predecessor,
+            supervisor,
+            program,
+        } = match Surroundings::read() {
             Ok(surroundings) => surroundings,
             Err(error) => return Ok(failed(&error)),
         };
-        let chosen = self.choose(app::read(&self.file.config))?;
+        // Whoever takes over can leave it to the one that serves: a bad file starts nothing, and the state is not looked into before it is given.
+        let strict = self.strict || predecessor.is_some();
+        let chosen = self.choose(app::read(&self.file.config), strict)?;
         let (state, text) = (
             StateDir::new(&chosen.settings.server.state_dir),
             chosen.text.clone(),
         );
-        let running = match self.begin(chosen, surroundings.sockets) {
+        let running = match self.begin(chosen, sockets, predecessor.as_ref()) {
             Ok(running) => running,
             Err(error) => return Ok(failed(&anyhow!(error))),
         };
@@ -59,13 +68,22 @@ impl Run {
                 anyhow!(error)
             );
         }
-        Ok(match running.run_until_signal(&surroundings.supervisor) {
+        if let Some(predecessor) = predecessor {
+            predecessor.ready();
+            running.take_up();
+        }
+        Ok(match running.run_until_signal(&supervisor, &program) {
             Ok(()) => Status::Done,
             Err(error) => failed(&anyhow!(error)),
         })
     }
 
-    fn begin(&self, chosen: Chosen, given: Given) -> Result<Running, StartError> {
+    fn begin(
+        &self,
+        chosen: Chosen,
+        given: Given,
+        predecessor: Option<&Predecessor>,
+    ) -> Result<Running, StartError> {
         let Chosen {
             settings,
             sha256,
@@ -74,6 +92,9 @@ impl Run {
             ..
         } = chosen;
         let listeners = Listeners::open(&settings, given)?;
+        if let Some(predecessor) = predecessor {
+            predecessor.take_state()?;
+        }
         let file = Some(ConfigFile {
             path: self.file.config.clone(),
             seen,
@@ -88,14 +109,14 @@ impl Run {
     }
 
     /// What the file says, or what it said when it was good last.
-    fn choose(&self, reading: Reading) -> Result<Chosen> {
+    fn choose(&self, reading: Reading, strict: bool) -> Result<Chosen> {
         let path = &self.file.config;
         let seen = reading.identity.clone();
         if reading.settings.is_some() {
             return Chosen::new(reading, seen, Vec::new());
         }
         file::eprint_problems(path, &reading);
-        if self.strict {
+        if strict {
             bail!("{} can't be used", path.display());
         }
         let state = StateDir::new(Salvage::read(path).state_dir);

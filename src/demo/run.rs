@@ -91,6 +91,7 @@ fn not_started(error: StartError, file: &Path) -> DemoError {
         } => DemoError::listen(address, key, file, source),
         StartError::Tls { .. }
         | StartError::Given { .. }
+        | StartError::Predecessor(_)
         | StartError::Randomness(_)
         | StartError::Thread(_) => DemoError::Proxy(error),
     }

@@ -21,11 +21,20 @@ const OVERRIDE: &str = "override.json";
 pub struct StateDir {
     path: PathBuf,
     /// One writer at a time: two would share the file beside the place.
-    writing: Mutex<()>,
+    writing: Mutex<Owner>,
+}
+
+/// Who may write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Owner {
+    #[default]
+    Us,
+    /// The process that takes over.
+    Another,
 }
 
 /// The right to write.
-type Turn<'a> = MutexGuard<'a, ()>;
+type Turn<'a> = MutexGuard<'a, Owner>;
 
 /// The override of the admin API, as it is kept and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +65,9 @@ pub enum StateError {
         #[source]
         source: io::Error,
     },
+    /// The state is another process's by now.
+    #[error("{} belongs to the process that has taken over", _0.display())]
+    GivenUp(PathBuf),
     /// The file does not hold what was written there.
     #[error("{} does not hold an override", path.display())]
     Malformed {
@@ -76,6 +88,16 @@ impl StateDir {
         }
     }
 
+    /// Leaves the state to another process: once what is being written is written, nothing is written any more.
+    pub fn give_up(&self) {
+        *self.lock() = Owner::Another;
+    }
+
+    /// The other process is gone.
+    pub fn take_back(&self) {
+        *self.lock() = Owner::Us;
+    }
+
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -84,7 +106,7 @@ impl StateDir {
 
     /// Keeps the text of a file that was applied.
     pub fn save_last_good(&self, text: &str) -> Result<(), StateError> {
-        self.write(&self.turn(), LAST_GOOD, text.as_bytes())
+        self.write(&self.turn()?, LAST_GOOD, text.as_bytes())
     }
 
     /// The text of the file that was applied last, if one was kept.
@@ -113,7 +135,7 @@ impl StateDir {
         &self,
         current: impl FnOnce() -> Option<SavedOverride>,
     ) -> Result<(), StateError> {
-        let turn = self.turn();
+        let turn = self.turn()?;
         match current() {
             Some(saved) => self.write(
                 &turn,
@@ -210,7 +232,15 @@ impl StateDir {
         sync(&self.path)
     }
 
-    fn turn(&self) -> Turn<'_> {
+    fn turn(&self) -> Result<Turn<'_>, StateError> {
+        let turn = self.lock();
+        match *turn {
+            Owner::Us => Ok(turn),
+            Owner::Another => Err(StateError::GivenUp(self.path.clone())),
+        }
+    }
+
+    fn lock(&self) -> Turn<'_> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -279,6 +309,26 @@ mod tests {
             .collect();
         left.sort();
         assert_eq!(left, [LAST_GOOD], "nothing else is left behind");
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_written_until_it_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path());
+        state.save_override(&saved("before")).unwrap();
+        state.give_up();
+        for refused in [
+            state.save_override(&saved("after")),
+            state.clear_override(),
+            state.save_last_good("after"),
+        ] {
+            assert!(matches!(refused, Err(StateError::GivenUp(_))));
+        }
+        assert_eq!(state.load_override().unwrap(), Some(saved("before")));
+        assert_eq!(state.last_good().unwrap(), None);
+        state.take_back();
+        state.clear_override().unwrap();
+        assert_eq!(state.load_override().unwrap(), None);
     }
 
     #[test]

@@ -73,6 +73,7 @@ metrics_table! {
     OVERRIDE: Gauge "crossfade_override", "1 while an override of the admin API is in force";
     GENERATION: Gauge "crossfade_config_generation", "Generation of the settings in force";
     RELOAD_SUCCESSFUL: Gauge "crossfade_config_last_reload_successful", "0 while the file has errors";
+    HANDOVER_FAILURES: Counter "crossfade_handover_failures_total", "Processes that were started to take over, and did not";
     RELOADS: Counter "crossfade_config_reloads_total", "Changes of the file by result";
     CERTIFICATES_GOOD: Gauge "crossfade_certificates_last_reload_successful", "0 while the certificates of a listener can't be used";
     CONNECTIONS: Gauge "crossfade_connections", "Open connections of clients";

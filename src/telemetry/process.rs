@@ -13,6 +13,8 @@ pub struct ProcessMetrics {
     pub inflight: GaugeCell,
     /// 1 while an override is in force, else 0.
     pub override_active: GaugeCell,
+    /// Processes that were started to take over, and did not.
+    pub handover_failures: CounterCell,
     /// Generation of the settings in force.
     pub generation: GaugeCell,
     /// 1 if the certificates of all listeners could be used when they were read last, else 0.
@@ -60,6 +62,9 @@ impl ProcessMetrics {
             for result in ReloadResult::ALL {
                 series.value(&[("result", result.text())], self.reloads(*result));
             }
+        });
+        page.metric(page::HANDOVER_FAILURES, |series| {
+            series.value(&[], self.handover_failures.value());
         });
         for (metric, gauge) in [
             (page::RELOAD_SUCCESSFUL, &self.last_reload_successful),

@@ -21,6 +21,7 @@ mod forms;
 mod forward;
 mod framing;
 mod gone;
+mod handover;
 mod harness;
 mod headers;
 mod isolation;

@@ -1,9 +1,10 @@
 //! Child processes: the program `crossfade` itself, or another one. Whatever happens to its test, a child is ended.
 
 use super::{PATIENCE, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,8 @@ type Pipe = Box<dyn Read + Send>;
 #[derive(Debug)]
 pub(crate) struct Program {
     child: Child,
+    /// Whether it leads a group of processes, which ends with it.
+    leads: bool,
     said: Arc<Mutex<String>>,
     listening: Vec<JoinHandle<()>>,
 }
@@ -39,6 +42,15 @@ impl Program {
         Self::start_mute(command)
     }
 
+    /// The same for a program that starts others, which may outlive it: none outlives the test.
+    #[track_caller]
+    pub(crate) fn start_group(mut command: Command) -> Self {
+        command.process_group(0);
+        let mut program = Self::start(command);
+        program.leads = true;
+        program
+    }
+
     /// The same with the stdout that the command has: only what it says on stderr is kept.
     #[track_caller]
     pub(crate) fn start_mute(mut command: Command) -> Self {
@@ -60,6 +72,7 @@ impl Program {
         let listening = [out, err].into_iter().flatten().map(listen).collect();
         Self {
             child,
+            leads: false,
             said,
             listening,
         }
@@ -104,6 +117,10 @@ impl Program {
         )
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     #[track_caller]
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
@@ -131,6 +148,10 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        if self.leads {
+            // Nobody may be left of it.
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
