@@ -44,7 +44,7 @@ pub(super) async fn put(
             "`route` must be null, for everything, or the name of a route of the file.",
         ));
     }
-    let at = rfc3339(jiff::Timestamp::now());
+    let at = rfc3339(now());
     tracing::warn!(serve = %asked.serve, route = asked.route.as_deref(), reason = asked.reason, "override set");
     let saved = SavedOverride {
         serve: asked.serve,
@@ -71,6 +71,14 @@ pub(super) async fn delete(State(admin): State<Admin>) -> Response {
     } else {
         Json(view.not_durable()).into_response()
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an override shows when it was set"
+)]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }
 
 /// Makes the file say what is in force; false if it can't.

@@ -49,7 +49,7 @@ impl Live {
         let stamp = Stamp {
             generation: 1,
             sha256,
-            at: Timestamp::now(),
+            at: now(),
         };
         let plan = Plan::build(settings, stamp, overrule, &endpoints, &telemetry);
         let live = Self {
@@ -91,7 +91,7 @@ impl Live {
         let stamp = Stamp {
             generation: before.generation + 1,
             sha256,
-            at: Timestamp::now(),
+            at: now(),
         };
         let plan = Plan::build(
             settings,
@@ -114,7 +114,7 @@ impl Live {
     /// The file can't be used; what is in force stays so.
     pub fn rejected(&self, problems: Vec<Problem>) {
         self.last_error.store(Some(Arc::new(LastError {
-            at: Timestamp::now(),
+            at: now(),
             problems,
         })));
         self.telemetry.process().reload(ReloadResult::Rejected);
@@ -162,4 +162,12 @@ impl Live {
             .override_active
             .set(u64::from(plan.overrule.is_some()));
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "edits show when they were applied or refused"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
 }

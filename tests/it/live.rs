@@ -5,6 +5,7 @@
 
 mod load;
 mod refused;
+mod swaps;
 
 use crate::harness::{Backend, Proxy, Setup, wait_until};
 use crossfade::app;
