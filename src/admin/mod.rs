@@ -15,6 +15,7 @@ mod refusal;
 mod router;
 mod routes;
 mod server;
+mod upstreams;
 
 pub use api::Admin;
 pub use readiness::Readiness;

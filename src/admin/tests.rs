@@ -297,7 +297,7 @@ fn routes_show_the_cells() {
     cells.verdict(Verdict::Mismatch);
     cells.verdict(Verdict::Incomparable(Incomparable::TooDeep));
     cells.divergence("$.tags[*]", Kind::Missing);
-    let dropped = json!({"queue": 0, "bytes": 0, "body": 1, "validator": 0, "served_failed": 0, "aborted": 0, "shutdown": 0});
+    let dropped = json!({"queue": 0, "bytes": 0, "body": 1, "validator": 0, "served_failed": 0, "aborted": 0, "breaker": 0, "shutdown": 0});
     let incomparable = json!({
         "shadow_connect": 0, "shadow_timeout": 0, "shadow_reset": 0, "shadow_protocol": 0, "shadow_queue": 0,
         "too_large": 0, "too_deep": 1, "too_many_nodes": 0, "coding": 0, "bytes": 0, "internal": 0,

@@ -3,6 +3,7 @@
 use crate::admin::{self, Admin};
 use crate::app::certificates::Renewal;
 use crate::app::failure::StartError;
+use crate::app::guards;
 use crate::app::handover::Pause;
 use crate::app::running::Shared;
 use crate::app::threads::Runtimes;
@@ -62,9 +63,11 @@ pub(super) fn begin(
         live: Arc::clone(&shared.live),
         state: Arc::clone(&shared.state),
     };
+    let (live, telemetry) = (Arc::clone(&shared.live), Arc::clone(&shared.telemetry));
     runtimes.control(move |stop| async move {
         tokio::select! {
             () = control.run(stop) => {}
+            () = guards::judge(live, telemetry) => {}
             () = renewal.run() => {}
         }
     })?;

@@ -6,6 +6,7 @@ mod certificates;
 mod control;
 mod failure;
 mod given;
+mod guards;
 mod handover;
 mod listeners;
 mod running;

@@ -159,6 +159,8 @@ pub struct Upstream {
     pub host: HostRule,
     /// Limits of the process for this side.
     pub pool: Pool,
+    /// Whether the side is left alone for a while when it fails too often: copies always, requests only where old is asked instead.
+    pub breaker: bool,
 }
 
 /// The Host that a side sees.

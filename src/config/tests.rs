@@ -114,6 +114,7 @@ fn the_smallest_file_has_every_default() {
     assert_eq!(settings.old.connect_timeout, Duration::from_secs(1));
     assert_eq!(settings.old.timeout, Duration::from_secs(15));
     assert_eq!(settings.old.host, HostRule::Preserve);
+    assert!(settings.old.breaker && settings.new.breaker);
     assert_eq!(
         (
             settings.old.pool.max_connections,

@@ -28,12 +28,14 @@ pub(super) fn upstream(section: &Section<'_>, sink: &mut Sink<'_>) -> Option<Ups
     let pool = section.read(sink, "pool", |item, sink| {
         Some(pool(&Section::of(item, &POOL, sink)?, sink))
     });
+    let breaker = section.read(sink, "breaker", Item::bool);
     Some(Upstream {
         authority: url.good()?,
         connect_timeout: connect_timeout.good().unwrap_or(Duration::from_secs(1)),
         timeout: timeout.good().unwrap_or(Duration::from_secs(15)),
         host: host.good().unwrap_or(HostRule::Preserve),
         pool: pool.good().unwrap_or_default(),
+        breaker: breaker.good().unwrap_or(true),
     })
 }
 

@@ -88,14 +88,21 @@ pub(super) const LIMITS: Words = Words {
 
 pub(super) const OLD: Words = Words {
     place: "[old]",
-    known: &["url", "connect_timeout", "timeout", "host", "pool"],
-    later: &["urls", "protocol", "tls", "health", "breaker", "twin"],
+    known: &[
+        "url",
+        "connect_timeout",
+        "timeout",
+        "host",
+        "pool",
+        "breaker",
+    ],
+    later: &["urls", "protocol", "tls", "health", "twin"],
 };
 
 pub(super) const NEW: Words = Words {
     place: "[new]",
     known: OLD.known,
-    later: &["urls", "protocol", "tls", "health", "breaker"],
+    later: &["urls", "protocol", "tls", "health"],
 };
 
 pub(super) const POOL: Words = Words {

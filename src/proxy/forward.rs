@@ -13,7 +13,9 @@ use crate::proxy::worker::Worker;
 use crate::route::decide::{Decision, Why};
 use crate::side::Side;
 use crate::telemetry::{Dropped, FallbackReason, Rejected, Role, UpstreamError};
-use crate::upstream::{Answer, Dispatch, Fault, clients_part, is_bad_framing, out_of_time, send};
+use crate::upstream::{
+    Answer, Dispatch, Fault, Outcome, Pass, clients_part, is_bad_framing, out_of_time, send,
+};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use std::sync::Arc;
@@ -83,6 +85,13 @@ impl Exchange {
                 };
             }
         };
+        let probe = match self.route.endpoint(side).guard(Role::Serve).pass() {
+            Pass::Free => None,
+            Pass::Probe(probe) => Some(probe),
+            Pass::Refused => {
+                return Box::pin(self.ask_old(FallbackReason::Breaker, Dropped::Breaker)).await;
+            }
+        };
         if let Some(upload) = &self.upload {
             upload.keep_for_replay();
         }
@@ -91,6 +100,9 @@ impl Exchange {
             None => self.ask(side).await,
             Some(patience) => Box::pin(self.ask_within(side, patience)).await,
         };
+        if let Some((probe, outcome)) = probe.zip(outcome(&first)) {
+            probe.tell(outcome);
+        }
         let (reason, first) = match first {
             Ok(answer) if is_failure(answer.response.status()) => {
                 (Some(FallbackReason::Status), Ok(answer))
@@ -101,7 +113,7 @@ impl Exchange {
         Box::pin(self.fall_back(side, reason, first)).await
     }
 
-    /// Asks the other side after a failure, where that is allowed.
+    /// Asks old after a failure of new, where that is allowed.
     async fn fall_back(
         &mut self,
         side: Side,
@@ -122,13 +134,18 @@ impl Exchange {
             failure::log(&self.route, side, fault);
         }
         drop(first);
+        self.ask_old(reason, Dropped::ServedFailed).await
+    }
+
+    /// Asks old in place of new. Such a request makes no pair.
+    async fn ask_old(&mut self, reason: FallbackReason, no_pair: Dropped) -> Response<AnswerBody> {
         self.route.metrics.fallback(reason);
         if let Some(sampled) = self.sampled.take() {
-            sampled.dropped(Dropped::ServedFailed);
+            sampled.dropped(no_pair);
         }
-        match self.ask(side.other()).await {
-            Ok(answer) => self.pass_on(side.other(), answer),
-            Err(fault) => self.fail(side.other(), &fault),
+        match self.ask(Side::Old).await {
+            Ok(answer) => self.pass_on(Side::Old, answer),
+            Err(fault) => self.fail(Side::Old, &fault),
         }
     }
 
@@ -161,8 +178,8 @@ impl Exchange {
             answer = self.ask(side) => return answer,
             () = out_of_time(Instant::now(), patience, progress) => {}
         }
-        let metrics = self.route.endpoint(side).metrics();
-        metrics.error(Role::Serve, UpstreamError::Timeout);
+        let endpoint = self.route.endpoint(side);
+        endpoint.failed(Role::Serve, UpstreamError::Timeout);
         Err(Fault::Timeout)
     }
 
@@ -250,6 +267,15 @@ fn announce(request: &mut Request<Outgoing>, upload: &Arc<Upload>) {
                 upload.proceed();
             }
         });
+    }
+}
+
+/// How a side did; `None` where it had no chance.
+fn outcome(first: &Result<Answer, Fault>) -> Option<Outcome> {
+    match first {
+        Ok(answer) if answer.response.status().is_server_error() => Some(Outcome::Lost),
+        Ok(_) => Some(Outcome::Won),
+        Err(fault) => fault.label().map(|_| Outcome::Lost),
     }
 }
 

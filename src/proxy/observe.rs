@@ -8,7 +8,7 @@ use crate::route::decide::Decision;
 use crate::shadow::offer::judged_fields;
 use crate::shadow::{AnswerCopy, Offers, Pair, RequestCopy, Ticket};
 use crate::side::Side;
-use crate::telemetry::Dropped;
+use crate::telemetry::{Dropped, Role};
 use crate::upstream::Arriving;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -39,8 +39,13 @@ impl Sampled {
         (key, decision, generation): Decided,
     ) -> Option<Self> {
         let ticket = Ticket::sampled(Arc::clone(route));
+        let asked = decision.side.other();
+        if route.endpoint(asked).guard(Role::Shadow).is_open() {
+            ticket.dropped(Dropped::Breaker);
+            return None;
+        }
         // What has no place now will hardly have one when the answer is there: it is not worth a copy.
-        if offers.is_full(decision.side.other()) {
+        if offers.is_full(asked) {
             ticket.dropped(Dropped::Queue);
             return None;
         }

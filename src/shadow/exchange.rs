@@ -126,9 +126,7 @@ async fn read(
 }
 
 fn too_late(endpoint: &Endpoint) -> Incomparable {
-    endpoint
-        .metrics()
-        .error(Role::Shadow, UpstreamError::Timeout);
+    endpoint.failed(Role::Shadow, UpstreamError::Timeout);
     Incomparable::ShadowTimeout
 }
 

@@ -1,6 +1,6 @@
 //! One pair in the lab: asked, judged, counted and remembered.
 
-use crate::compare::{self, Answer, Comparison, Rules, Verdict};
+use crate::compare::{self, Answer, Comparison, Incomparable, Rules, Verdict};
 use crate::message::capture::{Budget, Reservation};
 use crate::shadow::exchange::ask;
 use crate::shadow::offer::{AnswerCopy, Offer, Pair, is_judged, judged_fields};
@@ -8,9 +8,9 @@ use crate::shadow::record;
 use crate::shadow::ticket::Asked;
 use crate::side::Side;
 use crate::store::{Mismatches, Redactor};
-use crate::telemetry::Role;
-use crate::upstream::Pools;
+use crate::telemetry::{Dropped, Role};
 use crate::upstream::alarm::Alarm;
+use crate::upstream::{Outcome, Pass, Pools};
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method};
@@ -66,8 +66,21 @@ impl Lab {
 
     /// Asks the other side, and judges.
     pub(super) async fn judge(self: &Arc<Self>, (ticket, mut pair): Offer, alarm: &mut Alarm) {
-        let asked = ticket.asked(pair.served.other());
-        let mut other = match ask(&self.pools, asked.route(), &mut pair, alarm).await {
+        let side = pair.served.other();
+        let probe = match ticket.route().endpoint(side).guard(Role::Shadow).pass() {
+            Pass::Free => None,
+            Pass::Probe(probe) => Some(probe),
+            Pass::Refused => {
+                drop(pair);
+                return ticket.dropped(Dropped::Breaker);
+            }
+        };
+        let asked = ticket.asked(side);
+        let answer = ask(&self.pools, asked.route(), &mut pair, alarm).await;
+        if let Some(probe) = probe {
+            probe.tell(outcome(&answer));
+        }
+        let mut other = match answer {
             Ok(other) => other,
             Err(reason) => {
                 drop(pair);
@@ -110,6 +123,15 @@ impl Lab {
         // When a pair counts as judged its memory is free.
         drop(pair);
         asked.judged(comparison.verdict);
+    }
+}
+
+/// How the side did: what it sent was an answer, whether it can be compared or not.
+fn outcome(answer: &Result<AnswerCopy<HeaderMap>, Incomparable>) -> Outcome {
+    match answer {
+        Ok(answer) if answer.status.is_server_error() => Outcome::Lost,
+        Ok(_) | Err(Incomparable::TooLarge | Incomparable::Bytes) => Outcome::Won,
+        Err(_) => Outcome::Lost,
     }
 }
 

@@ -114,6 +114,8 @@ labels! {
         Protocol = "protocol",
         /// New answered 502, 503 or 504.
         Status = "status",
+        /// New's breaker is open: it was not asked.
+        Breaker = "breaker",
     }
 
     /// Why a sampled request made no pair.
@@ -130,6 +132,8 @@ labels! {
         ServedFailed = "served_failed",
         /// The client left.
         Aborted = "aborted",
+        /// A breaker is open.
+        Breaker = "breaker",
         /// The proxy was stopping.
         Shutdown = "shutdown",
     }

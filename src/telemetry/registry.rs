@@ -91,6 +91,14 @@ impl Telemetry {
                 series.value(&[("side", side.name())], self.side(side).waiting.value());
             }
         });
+        page.metric(page::BREAKER_OPEN, |series| {
+            for side in Side::BOTH {
+                for role in Role::ALL {
+                    let labels = [("side", side.name()), ("role", role.name())];
+                    series.value(&labels, self.side(side).breaker_open(*role).value());
+                }
+            }
+        });
         self.process.write(&mut page);
         page.into_text()
     }

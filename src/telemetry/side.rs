@@ -10,6 +10,7 @@ pub struct SideMetrics {
     pub connections: GaugeCell,
     /// Requests that wait for a connection.
     pub waiting: GaugeCell,
+    breakers: [GaugeCell; Role::ALL.len()],
     errors: [[CounterCell; UpstreamError::ALL.len()]; Role::ALL.len()],
 }
 
@@ -17,6 +18,12 @@ impl SideMetrics {
     /// The side has failed.
     pub fn error(&self, role: Role, kind: UpstreamError) {
         self.errors[role.index()][kind.index()].increment();
+    }
+
+    /// 1 while the breaker of a role is not closed.
+    #[must_use]
+    pub fn breaker_open(&self, role: Role) -> &GaugeCell {
+        &self.breakers[role.index()]
     }
 
     /// Failures of one role and kind.

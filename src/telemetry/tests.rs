@@ -115,7 +115,8 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
         ("crossfade_upstream_connections", "gauge", "side", 2),
         ("crossfade_upstream_waiting", "gauge", "side", 2),
         ("crossfade_rejected_total", "counter", "reason", 14),
-        ("crossfade_fallbacks_total", "counter", "route reason", 5),
+        ("crossfade_breaker_open", "gauge", "side role", 4),
+        ("crossfade_fallbacks_total", "counter", "route reason", 6),
         ("crossfade_shadow_sampled_total", "counter", "route", 1),
         (
             "crossfade_shadow_requests_total",
@@ -127,7 +128,7 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
             "crossfade_shadow_dropped_total",
             "counter",
             "route reason",
-            7,
+            8,
         ),
         ("crossfade_comparisons_total", "counter", "route verdict", 3),
         (

@@ -4,7 +4,8 @@
 
 use crate::config::settings::{HostRule, Pool, Upstream};
 use crate::side::Side;
-use crate::telemetry::{Role, SideMetrics, Telemetry};
+use crate::telemetry::{Role, SideMetrics, Telemetry, UpstreamError};
+use crate::upstream::guard::Guard;
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue};
 use std::fmt;
@@ -25,6 +26,8 @@ pub struct Endpoint {
     telemetry: Arc<Telemetry>,
     serve: Limits,
     shadow: Limits,
+    /// By role.
+    guards: [Arc<Guard>; 2],
 }
 
 /// Whoever holds idle connections to an endpoint, and can let go of them.
@@ -94,6 +97,24 @@ impl Endpoint {
         self.telemetry.side(self.side)
     }
 
+    /// The breaker of a role.
+    #[must_use]
+    pub fn guard(&self, role: Role) -> &Arc<Guard> {
+        &self.guards[role as usize]
+    }
+
+    /// Whether that breaker may ever open. Requests that old serves have nobody to go to instead.
+    #[must_use]
+    pub fn has_breaker(&self, role: Role) -> bool {
+        self.settings.breaker && (self.side, role) != (Side::Old, Role::Serve)
+    }
+
+    /// Counts a failure.
+    pub fn failed(&self, role: Role, kind: UpstreamError) {
+        self.metrics().error(role, kind);
+        self.guard(role).failed();
+    }
+
     /// Puts in the Host that the side is to see, in place of the client's; an HTTP/1.0 client may have sent none.
     pub fn set_host(&self, headers: &mut HeaderMap) {
         let host = match &self.settings.host {
@@ -152,6 +173,7 @@ impl Endpoints {
                 max_connections: shadow_connections,
                 ..settings.pool.clone()
             }),
+            guards: [Guard::new(), Guard::new()],
         });
         *place = Arc::downgrade(&made);
         made

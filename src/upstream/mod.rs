@@ -3,10 +3,12 @@
 //! A worker never shares a connection with another one. What all share are the atomics and semaphores of an [`Endpoint`].
 
 pub mod alarm;
+mod breaker;
 mod client;
 pub mod connect;
 pub mod endpoint;
 pub mod failure;
+pub mod guard;
 mod hush;
 mod line;
 mod plain;
@@ -14,7 +16,9 @@ pub mod pool;
 pub mod send;
 mod wire;
 
+pub use breaker::Change;
 pub use endpoint::{Endpoint, Endpoints};
 pub use failure::{Fault, clients_part, is_bad_framing};
+pub use guard::{Guard, Outcome, Pass, Probe};
 pub use pool::Pools;
 pub use send::{Answer, Arriving, Dispatch, out_of_time, send};

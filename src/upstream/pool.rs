@@ -9,7 +9,7 @@ use crate::upstream::endpoint::{Endpoint, Keeper, Limits};
 use crate::upstream::failure::Fault;
 use crate::upstream::wire::Wire;
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
@@ -104,6 +104,8 @@ impl Drop for Shelf {
 pub struct Pools {
     me: Weak<Self>,
     role: Role,
+    /// Number among all pools of the process.
+    number: usize,
     shelves: Mutex<Shelves>,
     wake: Notify,
 }
@@ -128,9 +130,11 @@ impl Pools {
     /// No connections yet. Spawn [`Pools::tend`] beside it.
     #[must_use]
     pub fn new(role: Role) -> Arc<Self> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             role,
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             shelves: Mutex::default(),
             wake: Notify::new(),
         })
@@ -140,6 +144,11 @@ impl Pools {
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// Number among all pools of the process.
+    pub(super) fn number(&self) -> usize {
+        self.number
     }
 
     /// Closes idle connections when their time is over, for ever.

@@ -105,6 +105,7 @@ pub async fn send(
     endpoint: &Arc<Endpoint>,
     mut dispatch: Dispatch<'_>,
 ) -> Result<Answer, Fault> {
+    endpoint.guard(pools.role()).asked(pools.number());
     // What is rare is boxed: it would make the future of every request large.
     let now = Instant::now();
     let (mut wire, started) = match pools.take_idle(endpoint, now) {
@@ -171,7 +172,7 @@ fn counted(endpoint: &Endpoint, role: Role, fault: Fault) -> Fault {
 
 fn count(endpoint: &Endpoint, role: Role, fault: &Fault) {
     if let Some(label) = fault.label() {
-        endpoint.metrics().error(role, label);
+        endpoint.failed(role, label);
     }
 }
 
@@ -207,6 +208,9 @@ fn finish(
     };
     if let Some(fault) = fault {
         return Err(counted(endpoint, pools.role(), fault));
+    }
+    if response.status().is_server_error() {
+        endpoint.guard(pools.role()).failed();
     }
     remove_hop_by_hop(response.headers_mut(), survey);
     let response = response.map(|content| Arriving {

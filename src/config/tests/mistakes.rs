@@ -121,7 +121,6 @@ fn unknown_keys_and_keys_of_later_versions() {
         "protocol = \"h1\"",
         "tls = {}",
         "health = \"\"",
-        "breaker = true",
     ] {
         let name = key.split(' ').next().unwrap();
         check_line(
@@ -129,6 +128,7 @@ fn unknown_keys_and_keys_of_later_versions() {
             &format!("7:1-7:{} not-implemented new.{name}", name.len() + 1),
         );
     }
+    check_line("breaker = \"on\"", "7:11-7:15 wrong-type new.breaker");
     check_line("twin = \"\"", "7:1-7:5 unknown-key new.twin");
     check_route("write = {}", "10:1-10:6 not-implemented route[0].write");
     check_route(
