@@ -91,6 +91,11 @@ impl Telemetry {
                 series.value(&[("side", side.name())], self.side(side).waiting.value());
             }
         });
+        page.metric(page::RETRIES, |series| {
+            for side in Side::BOTH {
+                series.value(&[("side", side.name())], self.side(side).retries.value());
+            }
+        });
         page.metric(page::BREAKER_OPEN, |series| {
             for side in Side::BOTH {
                 for role in Role::ALL {

@@ -10,6 +10,8 @@ pub struct SideMetrics {
     pub connections: GaugeCell,
     /// Requests that wait for a connection.
     pub waiting: GaugeCell,
+    /// Requests that were sent once more.
+    pub retries: CounterCell,
     breakers: [GaugeCell; Role::ALL.len()],
     errors: [[CounterCell; UpstreamError::ALL.len()]; Role::ALL.len()],
 }

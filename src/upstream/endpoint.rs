@@ -115,6 +115,15 @@ impl Endpoint {
         self.guard(role).failed();
     }
 
+    /// Whether a request that was sent may be sent once more. It counts as a retry then.
+    pub(super) fn may_retry(&self, role: Role) -> bool {
+        let may = self.guard(role).may_retry();
+        if may {
+            self.metrics().retries.increment();
+        }
+        may
+    }
+
     /// Puts in the Host that the side is to see, in place of the client's; an HTTP/1.0 client may have sent none.
     pub fn set_host(&self, headers: &mut HeaderMap) {
         let host = match &self.settings.host {

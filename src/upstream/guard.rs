@@ -1,6 +1,8 @@
-//! A side's breaker in one role, as all threads share it: requests read one atomic and add to counts, the control thread judges them.
+//! A side's breaker in one role, and its budget of retries, as all threads share them: requests read one atomic and add to counts, the control thread
+//! judges them.
 
 use crate::upstream::breaker::{Breaker, Change, PROBES, Seen};
+use crate::upstream::budget::Budget;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,6 +26,7 @@ pub struct Guard {
     won: AtomicU64,
     lost: AtomicU64,
     judge: Mutex<Breaker>,
+    budget: Mutex<Budget>,
     asked: [Shard; SHARDS],
 }
 
@@ -76,6 +79,7 @@ impl Guard {
             won: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             judge: Mutex::new(Breaker::new()),
+            budget: Mutex::new(Budget::new()),
             asked: Default::default(),
         })
     }
@@ -129,6 +133,13 @@ impl Guard {
     #[cold]
     pub(super) fn failed(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes a retry from what the requests have earned, if there is one.
+    pub(super) fn may_retry(&self) -> bool {
+        let asked = self.seen().asked;
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.spend(asked)
     }
 
     /// What it is doing.

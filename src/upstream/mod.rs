@@ -4,6 +4,7 @@
 
 pub mod alarm;
 mod breaker;
+mod budget;
 mod client;
 pub mod connect;
 pub mod endpoint;

@@ -1,7 +1,7 @@
 //! One exchange with an endpoint, up to the head of the answer.
 //!
 //! A stale pooled connection is replaced by one new try, and only where that can't do a thing twice: the request was never
-//! sent, or it is GET or HEAD without a body.
+//! sent, or it is GET or HEAD without a body. The latter is a retry: it is counted, and there is a budget for it.
 
 use crate::message::body::{Outgoing, Progress};
 use crate::message::hop::{is_only_chunked, remove_hop_by_hop};
@@ -126,7 +126,9 @@ pub async fn send(
         Asked::Answered(response) => finish(pools, endpoint, (response, wire, started)),
         Asked::Failed(fault) => {
             if matches!(fault, Fault::Reset(_)) && dispatch.request.is_none() {
-                *dispatch.request = wire.take_spare();
+                *dispatch.request = wire
+                    .take_spare()
+                    .filter(|_| endpoint.may_retry(pools.role()));
             }
             drop(wire);
             match fault {

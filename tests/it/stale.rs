@@ -3,7 +3,7 @@
 use crate::harness::peer::send;
 use crate::harness::proxy::own_address;
 use crate::harness::{
-    Backend, Gate, Peer, Reply, Setup, Step, wait_until, with_one_worker_and_with_four,
+    Backend, Gate, Peer, Proxy, Reply, Setup, Step, wait_until, with_one_worker_and_with_four,
 };
 
 with_one_worker_and_with_four!(
@@ -13,6 +13,7 @@ with_one_worker_and_with_four!(
     what_may_have_happened_is_not_repeated,
     a_write_that_was_never_sent_is_sent_on_a_new_connection,
     a_side_that_was_restarted_is_found_again,
+    retries_are_counted_and_have_a_budget,
 );
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -39,6 +40,7 @@ fn a_read_on_a_dead_connection_is_tried_once_more(workers: usize) {
                 "{method} {end:?}"
             );
             assert_eq!(peer.accepted(), 2);
+            assert_eq!(retries(&proxy), 1.0);
             let contacts = peer.contacts();
             let asked = format!("{method} /2 HTTP/1.1\r\n");
             assert!(contacts[0].text().contains(&asked) && contacts[1].text().contains(&asked));
@@ -103,7 +105,7 @@ fn a_write_that_was_never_sent_is_sent_on_a_new_connection(workers: usize) {
     };
     wait_until("the proxy has noticed", || seen(0));
     assert_eq!(client.request("POST", "/2", &[], b"body").status, 200);
-    assert_eq!(peer.accepted(), 2);
+    assert_eq!((peer.accepted(), retries(&proxy)), (2, 0.0));
     assert!(
         peer.contacts()[1]
             .text()
@@ -122,4 +124,34 @@ fn a_side_that_was_restarted_is_found_again(workers: usize) {
     let again = Backend::start_at(address, |_| Reply::text("second"));
     assert_eq!(client.get("/").text(), "second");
     assert_eq!(again.count(), 1);
+}
+
+fn retries_are_counted_and_have_a_budget(workers: usize) {
+    let peer = Peer::always(dies_at_the_second_request(Step::Reset));
+    let proxy = Setup::both(&peer).workers(workers).start();
+    let mut client = proxy.client();
+    let failed = (0..200)
+        .filter(|_| match client.get("/").status {
+            200 => false,
+            502 => true,
+            other => panic!("{other}"),
+        })
+        .count();
+    let asked: usize = peer
+        .contacts()
+        .iter()
+        .map(|contact| contact.text().matches("GET / HTTP/1.1\r\n").count())
+        .sum();
+    let retries = retries(&proxy);
+    assert_eq!(
+        asked as f64,
+        200.0 + retries,
+        "each is sent once more at most"
+    );
+    assert!((40.0..=50.0).contains(&retries), "{retries}");
+    assert!(failed > 50, "{failed} were told so");
+}
+
+fn retries(proxy: &Proxy) -> f64 {
+    proxy.metric("crossfade_retries_total", &[("side", "old")])
 }
