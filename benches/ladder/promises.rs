@@ -91,7 +91,7 @@ impl Promises {
         if trailers {
             hop::ask_for_trailers(&mut head.headers);
         }
-        route.endpoint(Side::Old).set_host(&mut head.headers);
+        route.group(Side::Old).endpoints()[0].set_host(&mut head.headers);
     }
 
     /// Decision: the route, who serves, and whether the other side gets a copy.

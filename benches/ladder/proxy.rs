@@ -48,7 +48,7 @@ impl Proxy {
         let side = settings.upstream(Side::Old);
         Self {
             rung,
-            address: side.authority.to_string(),
+            address: side.urls[0].to_string(),
             answer_timeout: side.timeout,
             idle_timeout: side.pool.idle_timeout,
             idle: Mutex::default(),

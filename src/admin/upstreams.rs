@@ -3,7 +3,7 @@
 use crate::admin::api::Admin;
 use crate::side::Side;
 use crate::telemetry::Role;
-use crate::upstream::Endpoint;
+use crate::upstream::{Endpoint, Group};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -18,6 +18,7 @@ pub(super) struct UpstreamsView {
 struct SideView {
     side: &'static str,
     breaker: BreakersView,
+    endpoints: Vec<EndpointView>,
 }
 
 /// Null where there is none.
@@ -27,19 +28,40 @@ struct BreakersView {
     shadow: Option<&'static str>,
 }
 
+#[derive(Debug, Serialize)]
+struct EndpointView {
+    url: String,
+    state: &'static str,
+}
+
 impl SideView {
-    fn of(endpoint: &Endpoint) -> Self {
+    fn of(group: &Group) -> Self {
+        let common = group.common();
         let breaker = |role| {
-            endpoint
+            common
                 .has_breaker(role)
-                .then(|| endpoint.guard(role).state().name())
+                .then(|| common.guard(role).state().name())
         };
         Self {
-            side: endpoint.side().name(),
+            side: common.side().name(),
             breaker: BreakersView {
                 serve: breaker(Role::Serve),
                 shadow: breaker(Role::Shadow),
             },
+            endpoints: group
+                .endpoints()
+                .iter()
+                .map(|endpoint| EndpointView::of(endpoint))
+                .collect(),
+        }
+    }
+}
+
+impl EndpointView {
+    fn of(endpoint: &Endpoint) -> Self {
+        Self {
+            url: endpoint.url(),
+            state: endpoint.state().name(),
         }
     }
 }
@@ -48,6 +70,6 @@ impl SideView {
 pub(super) async fn upstreams(State(admin): State<Admin>) -> Json<UpstreamsView> {
     let plan = admin.live.snapshot();
     Json(UpstreamsView {
-        sides: Side::BOTH.map(|side| SideView::of(plan.unmatched.endpoint(side))),
+        sides: Side::BOTH.map(|side| SideView::of(plan.unmatched.group(side))),
     })
 }

@@ -3,9 +3,9 @@
 use crate::admin::{self, Admin};
 use crate::app::certificates::Renewal;
 use crate::app::failure::StartError;
-use crate::app::guards;
 use crate::app::handover::Pause;
 use crate::app::running::Shared;
+use crate::app::sides;
 use crate::app::threads::Runtimes;
 use crate::app::watch::Follower;
 use crate::plan::Live;
@@ -67,7 +67,7 @@ pub(super) fn begin(
     runtimes.control(move |stop| async move {
         tokio::select! {
             () = control.run(stop) => {}
-            () = guards::judge(live, telemetry) => {}
+            () = sides::tend(live, telemetry) => {}
             () = renewal.run() => {}
         }
     })?;

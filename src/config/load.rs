@@ -181,19 +181,23 @@ fn check_reach(routes: &[Placed], sink: &mut Sink<'_>) {
 
 /// Warns of a side that is this proxy itself: every request would come back, and be answered 508.
 fn check_loop(listen: &[Listen], side: &Upstream, item: &Item<'_>, sink: &mut Sink<'_>) {
-    let host = side.authority.host().trim_matches(['[', ']']);
-    let Ok(ip) = host.parse() else { return };
-    let target = SocketAddr::new(ip, side.authority.port_u16().unwrap_or(80));
+    let targets = side.urls.iter().filter_map(|authority| {
+        let host = authority.host().trim_matches(['[', ']']);
+        let ip = host.parse().ok()?;
+        Some(SocketAddr::new(ip, authority.port_u16().unwrap_or(80)))
+    });
+    let targets: Vec<_> = targets.collect();
     let mut addresses = listen.iter().filter_map(Listen::tcp);
-    let (Some(own), DeValue::Table(table)) = (
-        addresses.find(|own| address::clash(own, &target)),
-        item.value,
-    ) else {
+    let is_side = |own: &SocketAddr| targets.iter().any(|target| address::clash(own, target));
+    let (Some(own), DeValue::Table(table)) = (addresses.find(is_side), item.value) else {
         return;
     };
-    if let Some(url) = table.get("url") {
+    let written = ["url", "urls"]
+        .iter()
+        .find_map(|key| Some((key, table.get(*key)?)));
+    if let Some((key, url)) = written {
         let message = format!("this side is the proxy itself, which listens on {own}");
         let fault = Fault::warning("own-address", message).hint("name the address of the service");
-        sink.report(&url.span(), &format!("{}.url", item.path), fault);
+        sink.report(&url.span(), &format!("{}.{key}", item.path), fault);
     }
 }

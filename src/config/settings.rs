@@ -149,8 +149,8 @@ impl fmt::Display for ListenAddress {
 /// `[old]` or `[new]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
-    /// Host name or address literal, and the port unless it is 80: `127.0.0.1:7001`, `tags.internal`.
-    pub authority: http::uri::Authority,
+    /// At least one: host name or address literal, and the port unless it is 80: `127.0.0.1:7001`, `tags.internal`.
+    pub urls: Vec<http::uri::Authority>,
     /// Until a connection stands.
     pub connect_timeout: Duration,
     /// Until the head of the answer.
@@ -161,6 +161,17 @@ pub struct Upstream {
     pub pool: Pool,
     /// Whether the side is left alone for a while when it fails too often: copies always, requests only where old is asked instead.
     pub breaker: bool,
+    /// How each endpoint is checked, if it is.
+    pub health: Option<Health>,
+}
+
+/// The request by which an endpoint is checked: it is well if it answers 2xx.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Health {
+    /// GET or HEAD.
+    pub method: http::Method,
+    /// Path and query.
+    pub target: String,
 }
 
 /// The Host that a side sees.

@@ -4,24 +4,23 @@ use crate::config::address::check_authority;
 use crate::config::problem::{Fault, shorten};
 use crate::config::scalar;
 use crate::config::section::Section;
-use crate::config::settings::{HostRule, Pool, Upstream};
+use crate::config::settings::{Health, HostRule, Pool, Upstream};
 use crate::config::walk::{Item, Sink};
 use crate::config::words::{self, POOL};
-use http::HeaderValue;
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderValue, Method};
 use std::time::Duration;
 
 /// More connections than this no machine has.
 const MOST_CONNECTIONS: u64 = 1_000_000;
 
+/// More addresses of a side than this want a balancer of their own.
+const MOST_URLS: usize = 64;
+
 /// Reads `[old]` or `[new]`.
 pub(super) fn upstream(section: &Section<'_>, sink: &mut Sink<'_>) -> Option<Upstream> {
-    // `urls` is not implemented, which was said; that `url` is missing too would be the same mistake told twice.
-    let url = if section.has("urls") {
-        section.read(sink, "url", url)
-    } else {
-        section.require(sink, "url", url)
-    };
+    let urls = urls(section, sink);
+    let health = section.read(sink, "health", health);
     let connect_timeout = section.read(sink, "connect_timeout", scalar::duration);
     let timeout = section.read(sink, "timeout", scalar::duration);
     let host = section.read(sink, "host", host);
@@ -30,12 +29,13 @@ pub(super) fn upstream(section: &Section<'_>, sink: &mut Sink<'_>) -> Option<Ups
     });
     let breaker = section.read(sink, "breaker", Item::bool);
     Some(Upstream {
-        authority: url.good()?,
+        urls: urls?,
         connect_timeout: connect_timeout.good().unwrap_or(Duration::from_secs(1)),
         timeout: timeout.good().unwrap_or(Duration::from_secs(15)),
         host: host.good().unwrap_or(HostRule::Preserve),
         pool: pool.good().unwrap_or_default(),
         breaker: breaker.good().unwrap_or(true),
+        health: health.good(),
     })
 }
 
@@ -90,6 +90,60 @@ fn host(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<HostRule> {
     };
     item.report(sink, fault.hint(hint));
     name.map(HostRule::Name)
+}
+
+/// Where the side is.
+fn urls(section: &Section<'_>, sink: &mut Sink<'_>) -> Option<Vec<Authority>> {
+    let Some(list) = section.item("urls") else {
+        return Some(vec![section.require(sink, "url", url).good()?]);
+    };
+    if section.has("url") {
+        let fault = Fault::error("bad-url", "a side has either `url` or `urls`");
+        list.report(sink, fault.hint("put every address in `urls`"));
+        return None;
+    }
+    let items = list.array(sink, "urls")?;
+    if !(1..=MOST_URLS).contains(&items.len()) {
+        let message = format!("a side has 1 to {MOST_URLS} urls, not {}", items.len());
+        list.report(sink, Fault::error("out-of-range", message));
+        return None;
+    }
+    let mut known: Vec<Authority> = Vec::new();
+    let mut complete = true;
+    for item in &items {
+        match url(item, sink) {
+            Some(authority) if known.contains(&authority) => {
+                let fault = Fault::error("same-address", "this url is in the list already");
+                item.report(sink, fault.hint("name each address once"));
+                complete = false;
+            }
+            Some(authority) => known.push(authority),
+            None => complete = false,
+        }
+    }
+    complete.then_some(known)
+}
+
+/// `GET /healthz`.
+fn health(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Health> {
+    let text = item.text(sink)?;
+    let parsed = text.split_once(' ').and_then(|(method, target)| {
+        let method = [Method::GET, Method::HEAD]
+            .into_iter()
+            .find(|known| known.as_str() == method)?;
+        let read: PathAndQuery = target.parse().ok()?;
+        (target.starts_with('/') && read.as_str() == target).then(|| Health {
+            method,
+            target: target.to_owned(),
+        })
+    });
+    if parsed.is_none() {
+        let message = format!("\"{}\" is no request to check a side by", shorten(text));
+        let fault = Fault::error("bad-value", message);
+        let hint = "write GET or HEAD and a path, as in \"GET /healthz\"";
+        item.report(sink, fault.hint(hint));
+    }
+    parsed
 }
 
 /// `http://HOST[:PORT]`; `${NAME}` in it reads the environment.

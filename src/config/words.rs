@@ -90,19 +90,21 @@ pub(super) const OLD: Words = Words {
     place: "[old]",
     known: &[
         "url",
+        "urls",
         "connect_timeout",
         "timeout",
         "host",
         "pool",
         "breaker",
+        "health",
     ],
-    later: &["urls", "protocol", "tls", "health", "twin"],
+    later: &["protocol", "tls", "twin"],
 };
 
 pub(super) const NEW: Words = Words {
     place: "[new]",
     known: OLD.known,
-    later: &["urls", "protocol", "tls", "health"],
+    later: &["protocol", "tls"],
 };
 
 pub(super) const POOL: Words = Words {

@@ -19,12 +19,16 @@ impl Sides {
     /// The addresses that the settings name; both sides must be loopback.
     pub fn of(settings: &Settings) -> Result<Self, DemoError> {
         let backend = |side: Side| {
-            let authority = &settings.upstream(side).authority;
-            loopback(authority).map_err(|problem| DemoError::NotLoopback {
-                side,
-                authority: authority.to_string(),
-                problem,
-            })
+            let addresses = settings.upstream(side).urls.iter().map(|authority| {
+                loopback(authority).map_err(|problem| DemoError::NotLoopback {
+                    side,
+                    authority: authority.to_string(),
+                    problem,
+                })
+            });
+            let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+            // The demo's service listens at the first of them.
+            Ok(addresses[0])
         };
         let mut addresses = settings.server.listen.iter().filter_map(Listen::tcp);
         let proxy = addresses.next().ok_or(DemoError::NoPort)?;

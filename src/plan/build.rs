@@ -12,7 +12,7 @@ use crate::side::Side;
 use crate::store::SavedOverride;
 use crate::telemetry::{RouteMetrics, Telemetry};
 use crate::template::{Source, Template};
-use crate::upstream::{Endpoint, Endpoints};
+use crate::upstream::{Endpoints, Group};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -60,14 +60,14 @@ pub struct RoutePlan {
     /// The route's cells.
     pub metrics: Arc<RouteMetrics>,
     /// Where each side is.
-    pub endpoints: [Arc<Endpoint>; 2],
+    pub groups: [Arc<Group>; 2],
 }
 
 impl RoutePlan {
     /// Where a side is.
     #[must_use]
-    pub fn endpoint(&self, side: Side) -> &Arc<Endpoint> {
-        &self.endpoints[side.index()]
+    pub fn group(&self, side: Side) -> &Arc<Group> {
+        &self.groups[side.index()]
     }
 
     /// The route's name.
@@ -98,7 +98,7 @@ impl Plan {
         endpoints: &Endpoints,
         telemetry: &Telemetry,
     ) -> Self {
-        let sides = Side::BOTH.map(|side| endpoints.endpoint(side, settings.upstream(side)));
+        let sides = Side::BOTH.map(|side| endpoints.group(side, settings.upstream(side)));
         let table = settings.routes.iter().map(|route| Entry {
             pattern: route.pattern.clone(),
             host: route.host.clone(),
@@ -139,8 +139,9 @@ impl Plan {
     #[must_use]
     pub fn endpoint_ids(&self) -> Vec<u64> {
         self.unmatched
-            .endpoints
+            .groups
             .iter()
+            .flat_map(|group| group.endpoints())
             .map(|endpoint| endpoint.id())
             .collect()
     }
@@ -158,7 +159,7 @@ impl RoutePlan {
     fn new(
         route: &Route,
         settings: &Settings,
-        endpoints: [Arc<Endpoint>; 2],
+        groups: [Arc<Group>; 2],
         telemetry: &Telemetry,
     ) -> Self {
         let policy = Policy {
@@ -183,15 +184,11 @@ impl RoutePlan {
             fallback: route.fallback,
             shadow: route.shadow,
             metrics: telemetry.route(&route.name, route.pattern.methods()),
-            endpoints,
+            groups,
         }
     }
 
-    fn unmatched(
-        settings: &Settings,
-        endpoints: [Arc<Endpoint>; 2],
-        telemetry: &Telemetry,
-    ) -> Self {
+    fn unmatched(settings: &Settings, groups: [Arc<Group>; 2], telemetry: &Telemetry) -> Self {
         Self {
             policy: Policy {
                 name: UNMATCHED.into(),
@@ -210,7 +207,7 @@ impl RoutePlan {
             fallback: Fallback::Off,
             shadow: Shadow::default(),
             metrics: telemetry.route(UNMATCHED, None),
-            endpoints,
+            groups,
         }
     }
 }

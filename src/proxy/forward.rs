@@ -85,7 +85,7 @@ impl Exchange {
                 };
             }
         };
-        let probe = match self.route.endpoint(side).guard(Role::Serve).pass() {
+        let probe = match self.route.group(side).common().guard(Role::Serve).pass() {
             Pass::Free => None,
             Pass::Probe(probe) => Some(probe),
             Pass::Refused => {
@@ -153,21 +153,21 @@ impl Exchange {
         if let Some(meter) = &mut self.meter {
             meter.served_by(side.into());
         }
-        let endpoint = self.route.endpoint(side);
+        let group = self.route.group(side);
         let body = match &self.upload {
             Some(upload) => upload.attempt(),
             None => Outgoing::Empty,
         };
-        let outbox = self.request.address(endpoint, body);
+        let outbox = self.request.attempt(body);
         if let (Some(request), Some(upload)) = (outbox.as_mut(), &self.upload) {
             announce(request, upload);
         }
         let dispatch = Dispatch {
             request: outbox,
-            timeout: endpoint.settings().timeout,
+            timeout: group.common().settings().timeout,
             progress: self.upload.as_ref().map(|upload| upload.progress()),
         };
-        send(self.worker.pools(), endpoint, dispatch).await
+        send(self.worker.pools(), group, dispatch).await
     }
 
     async fn ask_within(&mut self, side: Side, patience: Duration) -> Result<Answer, Fault> {
@@ -178,8 +178,8 @@ impl Exchange {
             answer = self.ask(side) => return answer,
             () = out_of_time(Instant::now(), patience, progress) => {}
         }
-        let endpoint = self.route.endpoint(side);
-        endpoint.failed(Role::Serve, UpstreamError::Timeout);
+        let side = self.route.group(side).common();
+        side.failed(Role::Serve, UpstreamError::Timeout);
         Err(Fault::Timeout)
     }
 

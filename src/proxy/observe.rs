@@ -40,7 +40,7 @@ impl Sampled {
     ) -> Option<Self> {
         let ticket = Ticket::sampled(Arc::clone(route));
         let asked = decision.side.other();
-        if route.endpoint(asked).guard(Role::Shadow).is_open() {
+        if route.group(asked).common().guard(Role::Shadow).is_open() {
             ticket.dropped(Dropped::Breaker);
             return None;
         }

@@ -2,7 +2,6 @@
 
 use crate::message::body::Outgoing;
 use crate::message::spare::Spare;
-use crate::upstream::Endpoint;
 use http::request::Parts;
 use http::{Method, Request};
 
@@ -33,19 +32,14 @@ impl Outbox {
         self.spare = self.request.as_ref().map(Spare::of);
     }
 
-    /// The request for an endpoint, with this body. It is there the first time, and again if a spare was kept.
-    pub(super) fn address(
-        &mut self,
-        endpoint: &Endpoint,
-        body: Outgoing,
-    ) -> &mut Option<Request<Outgoing>> {
+    /// The request with this body. It is there the first time, and again if a spare was kept.
+    pub(super) fn attempt(&mut self, body: Outgoing) -> &mut Option<Request<Outgoing>> {
         if self.request.is_none() {
             let spare = self.spare.take();
             self.request = spare.map(|spare| spare.request(Outgoing::Empty));
         }
         if let Some(request) = &mut self.request {
             *request.body_mut() = body;
-            endpoint.set_host(request.headers_mut());
         }
         &mut self.request
     }

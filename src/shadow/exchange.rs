@@ -9,7 +9,7 @@ use crate::plan::RoutePlan;
 use crate::shadow::offer::{AnswerCopy, Pair, RequestCopy};
 use crate::telemetry::{Role, UpstreamError};
 use crate::upstream::alarm::Alarm;
-use crate::upstream::{Arriving, Dispatch, Endpoint, Fault, Pools, send};
+use crate::upstream::{Arriving, Dispatch, Fault, Group, Pools, send};
 use bytes::Bytes;
 use http::header::{
     CONNECTION, EXPECT, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
@@ -46,17 +46,17 @@ pub(super) async fn ask(
     alarm: &mut Alarm,
 ) -> Result<AnswerCopy<HeaderMap>, Incomparable> {
     let side = pair.served.other();
-    let endpoint = route.endpoint(side);
+    let group = route.group(side);
     let deadline = Instant::now() + route.shadow.timeout;
     // Pinned here, since it is large: it would be moved into whoever waits for it.
     let whole = pin!(async {
-        let mut request = Some(shadow_request(&pair.request, pair.answer.status, endpoint));
+        let mut request = Some(shadow_request(&pair.request, pair.answer.status));
         let dispatch = Dispatch {
             request: &mut request,
             timeout: route.shadow.timeout,
             progress: None,
         };
-        let answer = send(pools, endpoint, dispatch)
+        let answer = send(pools, group, dispatch)
             .await
             .map_err(|fault| blame(&fault))?;
         route.metrics.upstream(side, Role::Shadow, answer.elapsed);
@@ -75,7 +75,7 @@ pub(super) async fn ask(
     alarm
         .before(deadline, whole)
         .await
-        .unwrap_or_else(|| Err(too_late(endpoint)))
+        .unwrap_or_else(|| Err(too_late(group)))
 }
 
 /// Reads a whole body, and no further than it may go.
@@ -125,8 +125,8 @@ async fn read(
     }
 }
 
-fn too_late(endpoint: &Endpoint) -> Incomparable {
-    endpoint.failed(Role::Shadow, UpstreamError::Timeout);
+fn too_late(group: &Group) -> Incomparable {
+    group.common().failed(Role::Shadow, UpstreamError::Timeout);
     Incomparable::ShadowTimeout
 }
 
@@ -143,17 +143,12 @@ fn blame(fault: &Fault) -> Incomparable {
     }
 }
 
-fn shadow_request(
-    copy: &RequestCopy,
-    served_status: StatusCode,
-    endpoint: &Endpoint,
-) -> Request<Outgoing> {
+fn shadow_request(copy: &RequestCopy, served_status: StatusCode) -> Request<Outgoing> {
     let whole_answer = served_status == StatusCode::OK;
     let mut headers = copy.head.map(1, |name| {
         !(NOT_COPIED.contains(name) || whole_answer && VALIDATORS.contains(name))
     });
     headers.insert(X_CROSSFADE_SHADOW, HeaderValue::from_static("1"));
-    endpoint.set_host(&mut headers);
     if let Some(parent) = headers
         .get(TRACEPARENT)
         .and_then(|value| value.to_str().ok())

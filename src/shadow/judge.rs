@@ -67,7 +67,13 @@ impl Lab {
     /// Asks the other side, and judges.
     pub(super) async fn judge(self: &Arc<Self>, (ticket, mut pair): Offer, alarm: &mut Alarm) {
         let side = pair.served.other();
-        let probe = match ticket.route().endpoint(side).guard(Role::Shadow).pass() {
+        let probe = match ticket
+            .route()
+            .group(side)
+            .common()
+            .guard(Role::Shadow)
+            .pass()
+        {
             Pass::Free => None,
             Pass::Probe(probe) => Some(probe),
             Pass::Refused => {

@@ -102,6 +102,16 @@ labels! {
         Queue = "queue",
     }
 
+    /// How an endpoint of a side is.
+    EndpointState {
+        /// It is asked.
+        Up = "up",
+        /// It is left out for a while, since requests to it failed.
+        Ejected = "ejected",
+        /// It is left out, since its checks failed.
+        Unhealthy = "unhealthy",
+    }
+
     /// Why old was asked after new.
     FallbackReason {
         /// New could not be connected to.

@@ -21,7 +21,8 @@ pub mod side;
 pub use cells::{CounterCell, GaugeCell, Held};
 pub use divergence::FieldCount;
 pub use labels::{
-    CodeClass, Dropped, FallbackReason, Rejected, ReloadResult, Role, ServedBy, UpstreamError,
+    CodeClass, Dropped, EndpointState, FallbackReason, Rejected, ReloadResult, Role, ServedBy,
+    UpstreamError,
 };
 pub use latency::{Latency, LatencySnapshot};
 pub use process::ProcessMetrics;

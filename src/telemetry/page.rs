@@ -61,6 +61,7 @@ metrics_table! {
     UPSTREAM_ERRORS: Counter "crossfade_upstream_errors_total", "Failures of a side by kind";
     UPSTREAM_CONNECTIONS: Gauge "crossfade_upstream_connections", "Open connections to a side";
     UPSTREAM_WAITING: Gauge "crossfade_upstream_waiting", "Requests that wait for a connection to a side";
+    ENDPOINTS: Gauge "crossfade_endpoints", "Addresses of a side by how they are";
     RETRIES: Counter "crossfade_retries_total", "Requests that were sent to a side once more because the connection broke";
     BREAKER_OPEN: Gauge "crossfade_breaker_open", "1 while a side is left alone because it failed too often";
     REJECTED: Counter "crossfade_rejected_total", "Requests that were refused";

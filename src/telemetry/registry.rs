@@ -1,7 +1,7 @@
 //! One proxy's telemetry: whose cells there are, and the page that shows them.
 
 use crate::side::Side;
-use crate::telemetry::labels::{Role, UpstreamError};
+use crate::telemetry::labels::{EndpointState, Role, UpstreamError};
 use crate::telemetry::page::{self, Page};
 use crate::telemetry::process::ProcessMetrics;
 use crate::telemetry::route::RouteMetrics;
@@ -89,6 +89,14 @@ impl Telemetry {
         page.metric(page::UPSTREAM_WAITING, |series| {
             for side in Side::BOTH {
                 series.value(&[("side", side.name())], self.side(side).waiting.value());
+            }
+        });
+        page.metric(page::ENDPOINTS, |series| {
+            for side in Side::BOTH {
+                for state in EndpointState::ALL {
+                    let labels = [("side", side.name()), ("state", state.name())];
+                    series.value(&labels, self.side(side).endpoints(*state).value());
+                }
             }
         });
         page.metric(page::RETRIES, |series| {

@@ -1,7 +1,7 @@
 //! What is counted for one side, whatever the route.
 
 use crate::telemetry::cells::{CounterCell, GaugeCell};
-use crate::telemetry::labels::{Label, Role, UpstreamError};
+use crate::telemetry::labels::{EndpointState, Label, Role, UpstreamError};
 
 /// The cells of one side.
 #[derive(Debug, Default)]
@@ -13,6 +13,7 @@ pub struct SideMetrics {
     /// Requests that were sent once more.
     pub retries: CounterCell,
     breakers: [GaugeCell; Role::ALL.len()],
+    endpoints: [GaugeCell; EndpointState::ALL.len()],
     errors: [[CounterCell; UpstreamError::ALL.len()]; Role::ALL.len()],
 }
 
@@ -26,6 +27,12 @@ impl SideMetrics {
     #[must_use]
     pub fn breaker_open(&self, role: Role) -> &GaugeCell {
         &self.breakers[role.index()]
+    }
+
+    /// Endpoints in a state.
+    #[must_use]
+    pub fn endpoints(&self, state: EndpointState) -> &GaugeCell {
+        &self.endpoints[state.index()]
     }
 
     /// Failures of one role and kind.

@@ -116,6 +116,7 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
         ("crossfade_upstream_waiting", "gauge", "side", 2),
         ("crossfade_rejected_total", "counter", "reason", 14),
         ("crossfade_breaker_open", "gauge", "side role", 4),
+        ("crossfade_endpoints", "gauge", "side state", 6),
         ("crossfade_retries_total", "counter", "side", 2),
         ("crossfade_fallbacks_total", "counter", "route reason", 6),
         ("crossfade_shadow_sampled_total", "counter", "route", 1),

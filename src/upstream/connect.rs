@@ -1,15 +1,14 @@
-//! A TCP connection to an endpoint. Names are resolved at each connect; every address is tried in turn within one time limit.
+//! A TCP connection to an endpoint: every address is tried in turn within one time limit.
 
 use crate::upstream::failure::Fault;
-use http::uri::Authority;
+use crate::upstream::names::Names;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub(super) async fn connect(authority: &Authority, limit: Duration) -> Result<TcpStream, Fault> {
-    let stream = timeout(limit, dial(authority))
+pub(super) async fn connect(names: &Names, limit: Duration) -> Result<TcpStream, Fault> {
+    let stream = timeout(limit, dial(names))
         .await
         .map_err(|_| Fault::ConnectTimeout)?;
     let stream = stream.map_err(Fault::Connect)?;
@@ -18,17 +17,9 @@ pub(super) async fn connect(authority: &Authority, limit: Duration) -> Result<Tc
     Ok(stream)
 }
 
-async fn dial(authority: &Authority) -> io::Result<TcpStream> {
-    let host = authority
-        .host()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
-    let port = authority.port_u16().unwrap_or(80);
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return TcpStream::connect(SocketAddr::new(address, port)).await;
-    }
+async fn dial(names: &Names) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in tokio::net::lookup_host((host, port)).await? {
+    for address in names.addresses().await? {
         match TcpStream::connect(address).await {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,

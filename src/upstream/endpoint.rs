@@ -1,17 +1,21 @@
-//! One address of a side, with the limits of the process: how many connections, how many idle, how many requests wait.
+//! One address of a side, and what all addresses of a side have in common: limits of the process, breakers, and how each of them is.
 //!
 //! Shadows have limits of their own, so that copies never take a connection away from requests.
 
 use crate::config::settings::{HostRule, Pool, Upstream};
 use crate::side::Side;
-use crate::telemetry::{Role, SideMetrics, Telemetry, UpstreamError};
+use crate::telemetry::{EndpointState, Role, SideMetrics, Telemetry, UpstreamError};
 use crate::upstream::guard::Guard;
+use crate::upstream::names::Names;
+use crate::upstream::outliers::{Outliers, Standing};
 use http::header::HOST;
-use http::{HeaderMap, HeaderValue};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 /// Shadows in flight for a side, and so the most connections that they can need.
 pub const SHADOWS_IN_FLIGHT: usize = 128;
@@ -20,23 +24,45 @@ pub const SHADOWS_IN_FLIGHT: usize = 128;
 #[derive(Debug)]
 pub struct Endpoint {
     id: u64,
+    /// Its place among the endpoints of its side.
+    index: usize,
+    own_host: HeaderValue,
+    names: Names,
+    common: Arc<Common>,
+}
+
+/// What the endpoints of a side have in common.
+#[derive(Debug)]
+pub struct Common {
     side: Side,
     settings: Upstream,
-    own_host: HeaderValue,
     telemetry: Arc<Telemetry>,
     serve: Limits,
     shadow: Limits,
     /// By role.
     guards: [Arc<Guard>; 2],
+    started: Instant,
+    outliers: Mutex<Outliers>,
+    each: Box<[Shared]>,
+}
+
+/// What requests need to know of an endpoint; only of several.
+#[derive(Debug, Default)]
+struct Shared {
+    /// A [`Standing`].
+    standing: AtomicU8,
+    /// Failures are remembered, until it does well.
+    troubled: AtomicBool,
+    in_flight: AtomicUsize,
 }
 
 /// Whoever holds idle connections to an endpoint, and can let go of them.
 pub(super) trait Keeper: fmt::Debug + Send + Sync {
-    /// Closes the oldest idle connection of an endpoint; whether there was one.
+    /// Closes the oldest idle connection to an endpoint of the same side; whether there was one.
     fn close_idle(&self, endpoint: &Endpoint) -> bool;
 }
 
-/// Limits of the process for one role at an endpoint.
+/// Limits of the process for one role at a side.
 #[derive(Debug)]
 pub struct Limits {
     /// A permit for each connection that may be open.
@@ -73,13 +99,164 @@ impl Limits {
 }
 
 impl Endpoint {
+    pub(super) fn new(id: u64, index: usize, authority: &Authority, common: Arc<Common>) -> Self {
+        Self {
+            id,
+            index,
+            own_host: HeaderValue::from_str(authority.as_str())
+                .expect("an authority has only visible ASCII"),
+            names: Names::new(authority),
+            common,
+        }
+    }
+
     /// Process-wide number of this endpoint: pools are found by it.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
+    /// Its url.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.settings().urls[self.index])
+    }
+
     /// The side that it belongs to.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.common.side
+    }
+
+    /// The side's settings.
+    #[must_use]
+    pub fn settings(&self) -> &Upstream {
+        &self.common.settings
+    }
+
+    /// The side's cells.
+    #[must_use]
+    pub fn metrics(&self) -> &SideMetrics {
+        self.common.metrics()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// What it shares with the other endpoints of its side.
+    #[must_use]
+    pub fn common(&self) -> &Arc<Common> {
+        &self.common
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn state(&self) -> EndpointState {
+        match self.common.standing(self.index) {
+            Standing::Up => EndpointState::Up,
+            Standing::Ejected => EndpointState::Ejected,
+            Standing::Unhealthy => EndpointState::Unhealthy,
+        }
+    }
+
+    /// Counts a failure.
+    pub(super) fn failed(&self, role: Role, kind: UpstreamError) {
+        self.common.failed(role, kind);
+        // That the process is out of connections says nothing about one of them.
+        if kind != UpstreamError::Queue {
+            self.common.endpoint_failed(self.index);
+        }
+    }
+
+    /// Counts the head of an answer.
+    pub(super) fn answered(&self, role: Role, status: StatusCode) {
+        if status.is_server_error() {
+            self.common.guard(role).failed();
+            if is_gateway_error(status) {
+                self.common.endpoint_failed(self.index);
+            }
+        } else if self.common.each[self.index]
+            .troubled
+            .load(Ordering::Relaxed)
+        {
+            self.common.judge(|outliers| outliers.went_well(self.index));
+        }
+    }
+
+    /// What an active check has found.
+    pub fn checked(&self, healthy: bool) {
+        let changed = self
+            .common
+            .judge(|outliers| outliers.checked(self.index, healthy));
+        if changed {
+            let endpoint = &self.own_host;
+            tracing::warn!(side = %self.side(), ?endpoint, healthy, "the health of an endpoint has changed");
+        }
+    }
+
+    /// Puts in the Host that the side is to see, in place of the client's; an HTTP/1.0 client may have sent none.
+    pub fn set_host(&self, headers: &mut HeaderMap) {
+        let host = match &self.settings().host {
+            HostRule::Preserve if headers.contains_key(HOST) => return,
+            HostRule::Preserve | HostRule::Upstream => &self.own_host,
+            HostRule::Name(name) => name,
+        };
+        headers.insert(HOST, host.clone());
+    }
+
+    pub(super) fn limits(&self, role: Role) -> &Limits {
+        match role {
+            Role::Serve => &self.common.serve,
+            Role::Shadow => &self.common.shadow,
+        }
+    }
+
+    /// Counts a request in flight for as long as the answer lives; `None` where nobody wants to know, with one endpoint.
+    pub(super) fn enter(self: &Arc<Self>) -> Option<InFlight> {
+        (self.common.each.len() > 1).then(|| {
+            self.common.each[self.index]
+                .in_flight
+                .fetch_add(1, Ordering::Relaxed);
+            InFlight(Arc::clone(self))
+        })
+    }
+}
+
+/// A request in flight at one of several endpoints, until dropped.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<Endpoint>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.common.each[self.0.index]
+            .in_flight
+            .fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Common {
+    pub(super) fn new(side: Side, settings: &Upstream, telemetry: Arc<Telemetry>) -> Self {
+        let shadow_connections = settings.pool.max_connections.min(SHADOWS_IN_FLIGHT);
+        Self {
+            side,
+            settings: settings.clone(),
+            telemetry,
+            serve: Limits::new(settings.pool.clone()),
+            shadow: Limits::new(Pool {
+                max_connections: shadow_connections,
+                ..settings.pool.clone()
+            }),
+            guards: [Guard::new(), Guard::new()],
+            started: Instant::now(),
+            outliers: Mutex::new(Outliers::new(settings.urls.len())),
+            each: settings.urls.iter().map(|_| Shared::default()).collect(),
+        }
+    }
+
+    /// The side.
     #[must_use]
     pub fn side(&self) -> Side {
         self.side
@@ -103,16 +280,16 @@ impl Endpoint {
         &self.guards[role as usize]
     }
 
+    /// Counts a failure of which nobody knows whose it is among the endpoints.
+    pub fn failed(&self, role: Role, kind: UpstreamError) {
+        self.metrics().error(role, kind);
+        self.guard(role).failed();
+    }
+
     /// Whether that breaker may ever open. Requests that old serves have nobody to go to instead.
     #[must_use]
     pub fn has_breaker(&self, role: Role) -> bool {
         self.settings.breaker && (self.side, role) != (Side::Old, Role::Serve)
-    }
-
-    /// Counts a failure.
-    pub fn failed(&self, role: Role, kind: UpstreamError) {
-        self.metrics().error(role, kind);
-        self.guard(role).failed();
     }
 
     /// Whether a request that was sent may be sent once more. It counts as a retry then.
@@ -124,67 +301,67 @@ impl Endpoint {
         may
     }
 
-    /// Puts in the Host that the side is to see, in place of the client's; an HTTP/1.0 client may have sent none.
-    pub fn set_host(&self, headers: &mut HeaderMap) {
-        let host = match &self.settings.host {
-            HostRule::Preserve if headers.contains_key(HOST) => return,
-            HostRule::Preserve | HostRule::Upstream => &self.own_host,
-            HostRule::Name(name) => name,
-        };
-        headers.insert(HOST, host.clone());
+    /// Takes back the endpoints whose time is over.
+    pub fn take_back(&self) {
+        if self.each.len() > 1 {
+            let now = self.started.elapsed();
+            self.judge(|outliers| outliers.take_back(now));
+        }
     }
 
-    pub(super) fn limits(&self, role: Role) -> &Limits {
-        match role {
-            Role::Serve => &self.serve,
-            Role::Shadow => &self.shadow,
+    /// How an endpoint is.
+    pub(super) fn standing(&self, index: usize) -> Standing {
+        match self.each[index].standing.load(Ordering::Relaxed) {
+            UP => Standing::Up,
+            EJECTED => Standing::Ejected,
+            _ => Standing::Unhealthy,
         }
+    }
+
+    /// Requests that an endpoint has to answer.
+    pub(super) fn in_flight(&self, index: usize) -> usize {
+        self.each[index].in_flight.load(Ordering::Relaxed)
+    }
+
+    #[cold]
+    fn endpoint_failed(&self, index: usize) {
+        if self.each.len() == 1 {
+            return;
+        }
+        let now = self.started.elapsed();
+        if let Some(pause) = self.judge(|outliers| outliers.failed(index, now)) {
+            let endpoint = &self.settings.urls[index];
+            tracing::warn!(side = %self.side, %endpoint, ?pause, "an endpoint is ejected: it failed time after time");
+        }
+    }
+
+    /// Changes what is known of the endpoints, and tells the requests.
+    #[cold]
+    fn judge<T>(&self, change: impl FnOnce(&mut Outliers) -> T) -> T {
+        let mut outliers = self.outliers.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut outliers);
+        for (index, shared) in self.each.iter().enumerate() {
+            let standing = match outliers.standing(index) {
+                Standing::Up => UP,
+                Standing::Ejected => EJECTED,
+                Standing::Unhealthy => UNHEALTHY,
+            };
+            shared.standing.store(standing, Ordering::Relaxed);
+            let troubled = outliers.remembers(index);
+            shared.troubled.store(troubled, Ordering::Relaxed);
+        }
+        changed
     }
 }
 
-/// The endpoints of a process over all generations of its settings: an endpoint whose settings did not change keeps its
-/// connections and counts.
-#[derive(Debug)]
-pub struct Endpoints {
-    telemetry: Arc<Telemetry>,
-    next: AtomicU64,
-    current: Mutex<[Weak<Endpoint>; 2]>,
-}
+const UP: u8 = 0;
+const EJECTED: u8 = 1;
+const UNHEALTHY: u8 = 2;
 
-impl Endpoints {
-    /// None yet.
-    #[must_use]
-    pub fn new(telemetry: Arc<Telemetry>) -> Self {
-        Self {
-            telemetry,
-            next: AtomicU64::new(0),
-            current: Mutex::new([Weak::new(), Weak::new()]),
-        }
-    }
-
-    /// The endpoint of a side with these settings: the one in use if they are the same, else a new one.
-    pub fn endpoint(&self, side: Side, settings: &Upstream) -> Arc<Endpoint> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = &mut current[side.index()];
-        if let Some(known) = place.upgrade().filter(|known| known.settings == *settings) {
-            return known;
-        }
-        let shadow_connections = settings.pool.max_connections.min(SHADOWS_IN_FLIGHT);
-        let made = Arc::new(Endpoint {
-            id: self.next.fetch_add(1, Ordering::Relaxed),
-            side,
-            settings: settings.clone(),
-            own_host: HeaderValue::from_str(settings.authority.as_str())
-                .expect("an authority has only visible ASCII"),
-            telemetry: Arc::clone(&self.telemetry),
-            serve: Limits::new(settings.pool.clone()),
-            shadow: Limits::new(Pool {
-                max_connections: shadow_connections,
-                ..settings.pool.clone()
-            }),
-            guards: [Guard::new(), Guard::new()],
-        });
-        *place = Arc::downgrade(&made);
-        made
-    }
+/// An answer by which a gateway says that what is behind it failed.
+fn is_gateway_error(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
 }

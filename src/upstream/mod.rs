@@ -5,21 +5,26 @@
 pub mod alarm;
 mod breaker;
 mod budget;
+pub mod check;
 mod client;
 pub mod connect;
 pub mod endpoint;
 pub mod failure;
+pub mod group;
 pub mod guard;
 mod hush;
 mod line;
+pub mod names;
+mod outliers;
 mod plain;
 pub mod pool;
 pub mod send;
 mod wire;
 
 pub use breaker::Change;
-pub use endpoint::{Endpoint, Endpoints};
+pub use endpoint::Endpoint;
 pub use failure::{Fault, clients_part, is_bad_framing};
+pub use group::{Endpoints, Group};
 pub use guard::{Guard, Outcome, Pass, Probe};
 pub use pool::Pools;
 pub use send::{Answer, Arriving, Dispatch, out_of_time, send};

@@ -195,7 +195,7 @@ impl Pools {
         };
         self.open_shelf(endpoint, |_| {});
         let settings = endpoint.settings();
-        let stream = connect(&settings.authority, settings.connect_timeout).await?;
+        let stream = connect(endpoint.names(), settings.connect_timeout).await?;
         let shown = endpoint.metrics().connections.hold();
         Ok(Wire::open(stream, (permit, shown)))
     }
@@ -303,8 +303,13 @@ impl Pools {
 
 impl Keeper for Pools {
     fn close_idle(&self, endpoint: &Endpoint) -> bool {
+        let common = endpoint.common();
         let mut shelves = self.lock();
-        shelves.find(endpoint).is_some_and(Shelf::close_oldest)
+        let mut of_side = shelves
+            .all
+            .iter_mut()
+            .filter(|shelf| Arc::ptr_eq(shelf.endpoint.common(), common));
+        of_side.any(Shelf::close_oldest)
     }
 }
 

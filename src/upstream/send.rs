@@ -1,14 +1,16 @@
-//! One exchange with an endpoint, up to the head of the answer.
+//! One exchange with an endpoint of a side, up to the head of the answer.
 //!
 //! A stale pooled connection is replaced by one new try, and only where that can't do a thing twice: the request was never
 //! sent, or it is GET or HEAD without a body. The latter is a retry: it is counted, and there is a budget for it.
+//! Where a side has several endpoints another one gets that try, also after a connection that could not be made, or a new one that broke.
 
 use crate::message::body::{Outgoing, Progress};
 use crate::message::hop::{is_only_chunked, remove_hop_by_hop};
 use crate::message::survey::Survey;
 use crate::telemetry::Role;
-use crate::upstream::endpoint::Endpoint;
+use crate::upstream::endpoint::{Endpoint, InFlight};
 use crate::upstream::failure::Fault;
+use crate::upstream::group::Group;
 use crate::upstream::pool::Pools;
 use crate::upstream::wire::{Asked, Content, Wire};
 use bytes::Bytes;
@@ -23,7 +25,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// What is sent, and how long its answer may take.
 #[derive(Debug)]
 pub struct Dispatch<'a> {
-    /// The request, in origin form, with the Host that the side is to see. It is taken when it is sent.
+    /// The request, in origin form. Its Host becomes the one that the endpoint is to see. It is taken when it is sent.
     pub request: &'a mut Option<Request<Outgoing>>,
     /// From the last byte of the request to the head of the answer.
     pub timeout: Duration,
@@ -48,11 +50,13 @@ pub struct Arriving {
     pools: Arc<Pools>,
     endpoint: Arc<Endpoint>,
     wire: Option<Box<Wire>>,
+    in_flight: Option<InFlight>,
 }
 
 impl Arriving {
     /// The answer has ended well: the connection may serve another request.
     pub fn complete(&mut self) {
+        self.in_flight = None;
         if let Some(wire) = self.wire.take() {
             self.pools.give_back(&self.endpoint, wire);
         }
@@ -61,6 +65,7 @@ impl Arriving {
     /// Nobody wants the rest: the connection is closed.
     pub fn close(&mut self) {
         self.wire = None;
+        self.in_flight = None;
     }
 
     /// The endpoint that answers.
@@ -99,22 +104,33 @@ impl Body for Arriving {
     }
 }
 
-/// Sends a request and waits for the head of its answer. A failure is counted here, once.
+/// Sends a request to an endpoint of a side, and waits for the head of its answer. A failure is counted here, once.
 pub async fn send(
     pools: &Arc<Pools>,
-    endpoint: &Arc<Endpoint>,
+    group: &Group,
     mut dispatch: Dispatch<'_>,
 ) -> Result<Answer, Fault> {
-    endpoint.guard(pools.role()).asked(pools.number());
+    let endpoint = group.pick();
+    group.common().guard(pools.role()).asked(pools.number());
+    let in_flight = dispatch.begin(endpoint);
     // What is rare is boxed: it would make the future of every request large.
     let now = Instant::now();
     let (mut wire, started) = match pools.take_idle(endpoint, now) {
         Some(wire) => (wire, now),
         None => match Box::pin(pools.fresh(endpoint)).await {
             Ok(wire) => (wire, Instant::now()),
-            Err(fault) => return Err(counted(endpoint, pools.role(), fault)),
+            Err(fault) => {
+                let fault = counted(endpoint, pools.role(), fault);
+                if group.is_several() && matches!(fault, Fault::Connect(_) | Fault::ConnectTimeout)
+                {
+                    drop(in_flight);
+                    return Box::pin(again(pools, group.pick_after(endpoint), dispatch)).await;
+                }
+                return Err(fault);
+            }
         },
     };
+    wire.elsewhere = group.is_several();
     let asked = match dispatch.progress {
         None => {
             wire.ask(dispatch.request, Some(started + dispatch.timeout))
@@ -123,22 +139,36 @@ pub async fn send(
         Some(_) => Box::pin(stream(&mut wire, started, &mut dispatch)).await,
     };
     match asked {
-        Asked::Answered(response) => finish(pools, endpoint, (response, wire, started)),
+        Asked::Answered(response) => finish(pools, endpoint, (response, wire, started), in_flight),
         Asked::Failed(fault) => {
             if matches!(fault, Fault::Reset(_)) && dispatch.request.is_none() {
                 *dispatch.request = wire
                     .take_spare()
-                    .filter(|_| endpoint.may_retry(pools.role()));
+                    .filter(|_| group.common().may_retry(pools.role()));
             }
-            drop(wire);
+            let reused = wire.reused;
+            drop((wire, in_flight));
             match fault {
                 Fault::Reset(_) if dispatch.request.is_some() => {
-                    Box::pin(again(pools, endpoint, dispatch)).await
+                    if group.is_several() && !reused {
+                        count(endpoint, pools.role(), &fault);
+                    }
+                    Box::pin(again(pools, group.pick_after(endpoint), dispatch)).await
                 }
                 fault => Err(counted(endpoint, pools.role(), fault)),
             }
         }
         Asked::Late => Err(counted(endpoint, pools.role(), Fault::Timeout)),
+    }
+}
+
+impl Dispatch<'_> {
+    /// Makes the request one to this endpoint.
+    fn begin(&mut self, endpoint: &Arc<Endpoint>) -> Option<InFlight> {
+        if let Some(request) = self.request {
+            endpoint.set_host(request.headers_mut());
+        }
+        endpoint.enter()
     }
 }
 
@@ -149,10 +179,11 @@ async fn again(
     mut dispatch: Dispatch<'_>,
 ) -> Result<Answer, Fault> {
     let failed = |fault| counted(endpoint, pools.role(), fault);
+    let in_flight = dispatch.begin(endpoint);
     let mut wire = pools.fresh(endpoint).await.map_err(failed)?;
     let started = Instant::now();
     match stream(&mut wire, started, &mut dispatch).await {
-        Asked::Answered(response) => finish(pools, endpoint, (response, wire, started)),
+        Asked::Answered(response) => finish(pools, endpoint, (response, wire, started), in_flight),
         Asked::Failed(fault) => Err(failed(fault)),
         Asked::Late => Err(failed(Fault::Timeout)),
     }
@@ -198,6 +229,7 @@ fn finish(
     pools: &Arc<Pools>,
     endpoint: &Arc<Endpoint>,
     (mut response, wire, started): (Response<Content>, Box<Wire>, Instant),
+    in_flight: Option<InFlight>,
 ) -> Result<Answer, Fault> {
     let elapsed = started.elapsed();
     let survey = Survey::of(response.headers());
@@ -211,15 +243,14 @@ fn finish(
     if let Some(fault) = fault {
         return Err(counted(endpoint, pools.role(), fault));
     }
-    if response.status().is_server_error() {
-        endpoint.guard(pools.role()).failed();
-    }
+    endpoint.answered(pools.role(), response.status());
     remove_hop_by_hop(response.headers_mut(), survey);
     let response = response.map(|content| Arriving {
         content,
         pools: Arc::clone(pools),
         endpoint: Arc::clone(endpoint),
         wire: Some(wire),
+        in_flight,
     });
     Ok(Answer { response, elapsed })
 }

@@ -32,6 +32,8 @@ pub(super) struct Wire {
     pub(super) born: Instant,
     /// Whether it has served before.
     pub(super) reused: bool,
+    /// Whether there is another endpoint to ask.
+    pub(super) elsewhere: bool,
 }
 
 /// Who speaks.
@@ -85,6 +87,7 @@ impl Wire {
             alarm: Alarm::default(),
             born: Instant::now(),
             reused: false,
+            elsewhere: false,
         })
     }
 
@@ -119,16 +122,21 @@ impl Wire {
         }
     }
 
-    /// The request that was sent last, if it may be sent again: the connection may have been closed meanwhile, and it is GET or HEAD without a body.
+    /// The request that was sent last, if it may be sent again: it may have better luck, and it is GET or HEAD without a body.
     pub(super) fn take_spare(&mut self) -> Option<Request<Outgoing>> {
         match &self.talk {
-            Talk::Plain(plain) if self.reused && is_safe(plain.method()) => plain.request(),
+            Talk::Plain(plain) if self.may_repeat() && is_safe(plain.method()) => plain.request(),
             Talk::Plain(_) => None,
             Talk::Hyper(_) | Talk::Nobody => self
                 .spare
                 .take()
                 .map(|spare| spare.request(Outgoing::Empty)),
         }
+    }
+
+    /// Whether a request that it breaks may have better luck: it may have been closed meanwhile, or another endpoint may do better.
+    fn may_repeat(&self) -> bool {
+        self.reused || self.elsewhere
     }
 
     /// hyper sends it.
@@ -138,7 +146,9 @@ impl Wire {
         due: Option<Instant>,
     ) -> Asked {
         let harmless = request.as_ref().filter(|request| {
-            self.reused && is_safe(request.method()) && matches!(request.body(), Outgoing::Empty)
+            self.may_repeat()
+                && is_safe(request.method())
+                && matches!(request.body(), Outgoing::Empty)
         });
         self.spare = harmless.map(|request| Box::new(Spare::of(request)));
         if let Talk::Plain(_) = &self.talk {

@@ -14,6 +14,7 @@ mod commands;
 mod corpus;
 mod demo;
 mod drain;
+mod endpoints;
 mod expect;
 mod explain;
 mod failures;

@@ -93,6 +93,12 @@ impl Setup {
         self
     }
 
+    /// These lines of a section in place of those before.
+    pub(crate) fn instead(mut self, section: &str, lines: &str) -> Self {
+        self.sections.remove(section);
+        self.set(section, lines)
+    }
+
     /// Clients are served at this address instead of a port of 127.0.0.1.
     pub(crate) fn listen(self, address: SocketAddr) -> Self {
         self.listens(&format!("\"{address}\""))

@@ -1,0 +1,62 @@
+//! An active check of an endpoint: one request on a connection of its own.
+
+use crate::config::settings::Health;
+use crate::upstream::connect::connect;
+use crate::upstream::endpoint::Endpoint;
+use http::HeaderMap;
+use http::header::HOST;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a check may take.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// How much of an answer is read, so that the endpoint sees it taken.
+const MOST: u64 = 16 * 1024;
+
+/// Whether an endpoint answers a check with 2xx in time.
+pub async fn check(endpoint: &Endpoint, health: &Health) -> bool {
+    timeout(LIMIT, ask(endpoint, health))
+        .await
+        .is_ok_and(|healthy| healthy)
+}
+
+async fn ask(endpoint: &Endpoint, health: &Health) -> bool {
+    let Ok(mut stream) = connect(endpoint.names(), LIMIT).await else {
+        return false;
+    };
+    let request = request(endpoint, health);
+    if stream.write_all(&request).await.is_err() {
+        return false;
+    }
+    status(&mut stream).await.is_some_and(|class| class == b'2')
+}
+
+/// The first digit of the answer's status.
+async fn status(stream: &mut TcpStream) -> Option<u8> {
+    let mut line = [0; b"HTTP/1.1 200".len()];
+    stream.read_exact(&mut line).await.ok()?;
+    let digit = line[9];
+    let is_http = line.starts_with(b"HTTP/1.") && line[8] == b' ';
+    // What the rest is like changes nothing.
+    let mut rest = Vec::new();
+    let _ = timeout(LIMIT / 10, stream.take(MOST).read_to_end(&mut rest)).await;
+    is_http.then_some(digit)
+}
+
+fn request(endpoint: &Endpoint, health: &Health) -> Vec<u8> {
+    let mut headers = HeaderMap::new();
+    endpoint.set_host(&mut headers);
+    let head = format!("{} {} HTTP/1.1\r\nhost: ", health.method, health.target);
+    let mut request = head.into_bytes();
+    request.extend(
+        headers
+            .get(HOST)
+            .into_iter()
+            .flat_map(|host| host.as_bytes()),
+    );
+    request.extend_from_slice(b"\r\nuser-agent: crossfade\r\nconnection: close\r\n\r\n");
+    request
+}
