@@ -60,7 +60,7 @@ fn unit(rest: &str) -> Option<(usize, usize)> {
         .get(2..2 + digits)
         .and_then(|hex| u32::from_str_radix(hex, 16).ok());
     let means = code.and_then(char::from_u32).map_or(1, char::len_utf8);
-    Some(((2 + digits).min(rest.len()), means))
+    Some((floor_char(rest, 2 + digits), means))
 }
 
 #[cfg(test)]
