@@ -16,8 +16,8 @@ use std::time::Duration;
 
 /// Durations, counted by the buckets of the page.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Histogram {
-    // The sum and the buckets up to 50 ms are one cache line.
     sum: CounterCell,
     counts: [CounterCell; BUCKET_COUNT],
 }
@@ -87,28 +87,23 @@ const FIRST_RANGE: [u8; 65] = first_ranges();
 /// Its 3.4 KiB are there from the first sample on.
 #[derive(Debug, Default)]
 pub struct Latency {
-    cells: OnceLock<Box<Cells>>,
-}
-
-#[derive(Debug)]
-struct Cells {
     sum: CounterCell,
-    counts: [CounterCell; CELLS],
+    cells: OnceLock<Box<[CounterCell; CELLS]>>,
 }
 
 impl Latency {
     /// Counts one duration: two relaxed atomic operations.
     pub fn record(&self, elapsed: Duration) {
-        let cells = self.cells.get_or_init(Cells::boxed);
+        let cells = self.cells.get_or_init(empty_cells);
         let nanos = nanos(elapsed);
-        cells.counts[index(nanos)].increment();
-        cells.sum.add(nanos);
+        cells[index(nanos)].increment();
+        self.sum.add(nanos);
     }
 
     /// What was counted up to now.
     #[must_use]
     pub fn snapshot(&self) -> LatencySnapshot {
-        let counts = self.cells.get().map(|cells| &cells.counts);
+        let counts = self.cells.get();
         let counts = counts.map(|counts| counts.iter().map(CounterCell::value).collect());
         counts.map_or_else(LatencySnapshot::default, |counts| LatencySnapshot {
             counts,
@@ -119,24 +114,19 @@ impl Latency {
     pub(super) fn buckets(&self) -> Buckets {
         let mut buckets = Buckets::default();
         if let Some(cells) = self.cells.get() {
-            for (upper, range) in BOUNDS.iter().zip(cells.counts.chunks(PARTS)) {
+            for (upper, range) in BOUNDS.iter().zip(cells.chunks(PARTS)) {
                 let place = BUCKETS.partition_point(|(bound, _)| bound < upper);
                 buckets.counts[place] += range.iter().map(CounterCell::value).sum::<u64>();
             }
-            buckets.sum_nanos = cells.sum.value();
+            buckets.sum_nanos = self.sum.value();
         }
         buckets
     }
 }
 
-impl Cells {
-    #[cold]
-    fn boxed() -> Box<Self> {
-        Box::new(Self {
-            sum: CounterCell::default(),
-            counts: array::from_fn(|_| CounterCell::default()),
-        })
-    }
+#[cold]
+fn empty_cells() -> Box<[CounterCell; CELLS]> {
+    Box::new(array::from_fn(|_| CounterCell::default()))
 }
 
 /// Durations counted by size at one moment, or between two.
