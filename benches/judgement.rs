@@ -13,42 +13,50 @@ fn main() {
 
 /// Who serves: match, key, decision and sampling of one request.
 mod route {
-    use crossfade::route::bucket::{Share, bucket};
+    use crossfade::route::bucket::{Salt, Share, bucket};
     use crossfade::route::decide::{Pins, Policy, Serve, Switches, decide, is_read, sampling};
-    use crossfade::route::key::{Sources, key};
+    use crossfade::route::key::{Sources, lone_place};
     use crossfade::route::pattern::Pattern;
     use crossfade::route::table::{Entry, Table, Target, is_ambiguous};
     use crossfade::template::Template;
     use divan::{Bencher, black_box};
     use http::{HeaderMap, Method};
+    use std::sync::Arc;
 
     #[divan::bench(args = ["42", "linux-headers-6.1.0-18-amd64"])]
     fn bucket_of(bencher: Bencher<'_, '_>, text: &str) {
         bencher.bench(|| bucket(black_box("tags"), black_box(text)));
     }
 
-    fn policy(index: usize) -> Policy {
+    fn pattern(index: usize) -> Pattern {
+        let text = format!("GET /v1/things-{index}/{{content}}/tags");
+        Pattern::parse(&text).expect("a valid pattern")
+    }
+
+    fn policy(index: usize, salt: &Arc<Salt>) -> Policy {
+        let key = Template::parse("{path.content}").expect("a valid key");
         Policy {
             name: format!("route-{index}").into(),
             serve: Serve::Split,
             percent: Share::from_percent(25.0).expect("25 is a percent"),
-            key: Some(Template::parse("{path.content}").expect("a valid key")),
-            salt: "tags".to_owned(),
-            pins: Pins {
+            lone: lone_place(&key, &pattern(index)),
+            key: Some(Box::new(key)),
+            salt: Arc::clone(salt),
+            pins: Some(Box::new(Pins {
                 old: ["bash".to_owned()].into(),
                 new: ["0ad".to_owned()].into(),
-            },
+            })),
             shadow: Share::ALL,
             read: false,
         }
     }
 
     fn table(routes: usize) -> Table<Policy> {
+        let salt = Arc::new(Salt::new("tags"));
         let entry = |index| Entry {
-            pattern: Pattern::parse(&format!("GET /v1/things-{index}/{{content}}/tags"))
-                .expect("a valid pattern"),
+            pattern: pattern(index),
             host: None,
-            policy: policy(index),
+            policy: policy(index, &salt),
         };
         Table::new((0..routes).map(entry).collect())
     }
@@ -79,10 +87,7 @@ mod route {
                 body: None,
                 client_ip: None,
             };
-            let key = policy
-                .key
-                .as_ref()
-                .and_then(|template| key(template, &sources));
+            let key = policy.key_of(&sources);
             let read = is_read(policy, target.method);
             let decision = decide(policy, &switches, read, key.as_deref());
             (decision, sampling(policy, &switches, read, key.as_deref()))
@@ -91,7 +96,7 @@ mod route {
 
     #[divan::bench]
     fn decide_alone(bencher: Bencher<'_, '_>) {
-        let policy = policy(0);
+        let policy = policy(0, &Arc::new(Salt::new("tags")));
         let switches = Switches {
             shadow: true,
             ..Switches::default()

@@ -7,7 +7,7 @@ use crossfade::message::hop;
 use crossfade::message::survey::Survey;
 use crossfade::plan::{Live, Plan, RoutePlan};
 use crossfade::route::decide::{self, Decision};
-use crossfade::route::key::{self, Sources};
+use crossfade::route::key::Sources;
 use crossfade::route::table::{Captures, Target, is_ambiguous};
 use crossfade::side::Side;
 use crossfade::telemetry::{CodeClass, Held, Role, Telemetry};
@@ -127,11 +127,7 @@ impl Promises {
             body: None,
             client_ip: Some(peer.client_ip(&head.headers)),
         };
-        let key = route
-            .policy
-            .key
-            .as_ref()
-            .and_then(|template| key::key(template, &sources));
+        let key = route.policy.key_of(&sources);
         let decision = decide::decide(&route.policy, &plan.switches, read, key.as_deref());
         let mirrored = decide::is_mirrored(&route.policy, &plan.switches, read);
         Ok(Decided {

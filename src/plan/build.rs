@@ -5,8 +5,9 @@
 use crate::compare::Rules;
 use crate::config::Settings;
 use crate::config::settings::{Fallback, Route, Shadow, Values};
-use crate::route::bucket::Share;
-use crate::route::decide::{Override, Pins, Policy, Serve, Switches};
+use crate::route::bucket::{Salt, Share};
+use crate::route::decide::{Override, Policy, Serve, Switches};
+use crate::route::key::lone_place;
 use crate::route::table::{Entry, Table};
 use crate::side::Side;
 use crate::store::SavedOverride;
@@ -14,6 +15,7 @@ use crate::telemetry::{RouteMetrics, Telemetry};
 use crate::template::{Source, Template};
 use crate::upstream::{Endpoints, Group};
 use jiff::Timestamp;
+use std::mem::offset_of;
 use std::sync::Arc;
 
 /// Name of the route of requests that match none.
@@ -40,9 +42,14 @@ pub struct Plan {
     pub overrule: Option<SavedOverride>,
 }
 
-/// A route's part of a Plan.
+/// A route's part of a Plan. What every request needs of it comes first: in an `Arc` it fills one cache line with the counts.
 #[derive(Debug)]
+#[repr(C)]
 pub struct RoutePlan {
+    /// The route's cells.
+    pub metrics: Arc<RouteMetrics>,
+    /// Where each side is; the same for all routes.
+    pub groups: Arc<[Arc<Group>; 2]>,
     /// Who serves.
     pub policy: Policy,
     /// Methods and path as the file has them; `*` for requests that match no route.
@@ -57,11 +64,16 @@ pub struct RoutePlan {
     pub values: Values,
     /// Names of the path's placeholders that the key reads.
     pub key_placeholders: Vec<String>,
-    /// The route's cells.
-    pub metrics: Arc<RouteMetrics>,
-    /// Where each side is.
-    pub groups: [Arc<Group>; 2],
 }
+
+const _: () = {
+    let counts = 2 * size_of::<usize>();
+    let needed = offset_of!(RoutePlan, policy) + offset_of!(Policy, name);
+    assert!(
+        counts + needed <= 64,
+        "a request needs more than a line of its route"
+    );
+};
 
 impl RoutePlan {
     /// Where a side is.
@@ -98,15 +110,18 @@ impl Plan {
         endpoints: &Endpoints,
         telemetry: &Telemetry,
     ) -> Self {
-        let sides = Side::BOTH.map(|side| endpoints.group(side, settings.upstream(side)));
+        let shared = Shared {
+            groups: Arc::new(Side::BOTH.map(|side| endpoints.group(side, settings.upstream(side)))),
+            salt: Arc::new(Salt::new(&settings.migration.name)),
+        };
         let table = settings.routes.iter().map(|route| Entry {
             pattern: route.pattern.clone(),
             host: route.host.clone(),
-            policy: Arc::new(RoutePlan::new(route, &settings, sides.clone(), telemetry)),
+            policy: Arc::new(RoutePlan::new(route, &settings, &shared, telemetry)),
         });
         let mut plan = Self {
             table: Arc::new(Table::new(table.collect())),
-            unmatched: Arc::new(RoutePlan::unmatched(&settings, sides, telemetry)),
+            unmatched: Arc::new(RoutePlan::unmatched(&settings, &shared, telemetry)),
             switches: Switches {
                 serve: settings.migration.serve,
                 shadow: settings.migration.shadow,
@@ -156,27 +171,22 @@ impl Plan {
 }
 
 impl RoutePlan {
-    fn new(
-        route: &Route,
-        settings: &Settings,
-        groups: [Arc<Group>; 2],
-        telemetry: &Telemetry,
-    ) -> Self {
+    fn new(route: &Route, settings: &Settings, shared: &Shared, telemetry: &Telemetry) -> Self {
+        let key = route.key.as_ref();
+        let own_salt = route.salt.as_deref().map(|salt| Arc::new(Salt::new(salt)));
         let policy = Policy {
             name: route.name.as_str().into(),
             serve: route.serve,
             percent: route.percent,
-            key: route.key.clone(),
-            salt: route
-                .salt
-                .clone()
-                .unwrap_or_else(|| settings.migration.name.clone()),
-            pins: route.pins.clone(),
+            lone: key.and_then(|key| lone_place(key, &route.pattern)),
+            key: key.map(|key| Box::new(key.clone())),
+            salt: own_salt.unwrap_or_else(|| Arc::clone(&shared.salt)),
+            pins: route.pins.or_none(),
             shadow: route.shadow.percent,
             read: route.read,
         };
         Self {
-            key_placeholders: policy.key.iter().flat_map(path_placeholders).collect(),
+            key_placeholders: key.into_iter().flat_map(path_placeholders).collect(),
             policy,
             pattern: route.pattern.as_str().to_owned(),
             rules: route.compare.clone(),
@@ -184,19 +194,20 @@ impl RoutePlan {
             fallback: route.fallback,
             shadow: route.shadow,
             metrics: telemetry.route(&route.name, route.pattern.methods()),
-            groups,
+            groups: Arc::clone(&shared.groups),
         }
     }
 
-    fn unmatched(settings: &Settings, groups: [Arc<Group>; 2], telemetry: &Telemetry) -> Self {
+    fn unmatched(settings: &Settings, shared: &Shared, telemetry: &Telemetry) -> Self {
         Self {
             policy: Policy {
                 name: UNMATCHED.into(),
                 serve: Serve::Split,
                 percent: Share::NONE,
+                lone: None,
                 key: None,
-                salt: settings.migration.name.clone(),
-                pins: Pins::default(),
+                salt: Arc::clone(&shared.salt),
+                pins: None,
                 shadow: Share::NONE,
                 read: false,
             },
@@ -207,9 +218,15 @@ impl RoutePlan {
             fallback: Fallback::Off,
             shadow: Shadow::default(),
             metrics: telemetry.route(UNMATCHED, None),
-            groups,
+            groups: Arc::clone(&shared.groups),
         }
     }
+}
+
+/// What all routes of a Plan have in common: once in memory, it is once in a cache.
+struct Shared {
+    groups: Arc<[Arc<Group>; 2]>,
+    salt: Arc<Salt>,
 }
 
 fn path_placeholders(key: &Template) -> Vec<String> {

@@ -76,14 +76,17 @@ impl Exchange {
     /// Asks, and answers. Once.
     pub(super) async fn run(&mut self) -> Response<AnswerBody> {
         let side = self.decision.side;
-        let patience = match self.route.fallback {
-            Fallback::On { after } if self.decision.may_fall_back() => after,
-            Fallback::On { .. } | Fallback::Off => {
-                return match self.ask(side).await {
-                    Ok(answer) => self.pass_on(side, answer),
-                    Err(fault) => self.fail(side, &fault),
-                };
-            }
+        // In this order, since what a route says of fallbacks stands apart from what every request needs.
+        let fallback = if self.decision.may_fall_back() {
+            self.route.fallback
+        } else {
+            Fallback::Off
+        };
+        let Fallback::On { after: patience } = fallback else {
+            return match self.ask(side).await {
+                Ok(answer) => self.pass_on(side, answer),
+                Err(fault) => self.fail(side, &fault),
+            };
         };
         let probe = match self.route.group(side).common().guard(Role::Serve).pass() {
             Pass::Free => None,

@@ -29,36 +29,109 @@ fn scale(hash: u32) -> u16 {
     u16::try_from(bucket).expect("a hash below 2^32 gives a bucket below 10,000")
 }
 
-/// MurmurHash3 x86 32 bits with seed 0, over the pieces as if they were one text.
-fn murmur3_x86_32(pieces: &[&[u8]]) -> u32 {
-    let mut hash = 0_u32;
-    let mut length = 0_u32;
-    let mut block = [0_u8; 4];
-    let mut filled = 0;
-    for piece in pieces {
-        // The algorithm itself takes the length modulo 2^32.
-        length = length.wrapping_add(piece.len() as u32);
-        for &byte in *piece {
-            block[filled] = byte;
-            filled += 1;
-            if filled == 4 {
-                hash ^= mix(u32::from_le_bytes(block));
-                hash = hash
-                    .rotate_left(13)
-                    .wrapping_mul(5)
-                    .wrapping_add(0xe654_6b64);
-                filled = 0;
-            }
+/// A salt, with the part of both hashes that is the same for every key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salt {
+    text: Box<str>,
+    bucket: Murmur,
+    shadow: Murmur,
+}
+
+impl Salt {
+    /// Reads the salt once for all keys.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let salted = Murmur::default().with(text.as_bytes());
+        Self {
+            text: text.into(),
+            bucket: salted.with(b":"),
+            shadow: salted.with(b"/shadow:"),
         }
     }
-    block[filled..].fill(0);
-    hash ^= mix(u32::from_le_bytes(block));
-    hash ^= length;
-    hash ^= hash >> 16;
-    hash = hash.wrapping_mul(0x85eb_ca6b);
-    hash ^= hash >> 13;
-    hash = hash.wrapping_mul(0xc2b2_ae35);
-    hash ^ (hash >> 16)
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// [`bucket`] of a key under this salt.
+    #[must_use]
+    pub fn bucket(&self, key: &str) -> u16 {
+        scale(self.bucket.with(key.as_bytes()).hash())
+    }
+
+    /// [`shadow_bucket`] of a key under this salt.
+    #[must_use]
+    pub fn shadow_bucket(&self, key: &str) -> u16 {
+        scale(self.shadow.with(key.as_bytes()).hash())
+    }
+}
+
+/// MurmurHash3 x86 32 bits with seed 0, over the pieces as if they were one text.
+fn murmur3_x86_32(pieces: &[&[u8]]) -> u32 {
+    let pieces = pieces.iter();
+    pieces
+        .fold(Murmur::default(), |state, piece| state.with(piece))
+        .hash()
+}
+
+/// The hash of what has come so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Murmur {
+    hash: u32,
+    length: u32,
+    /// The bytes of a block that is not full, and how many they are.
+    tail: u32,
+    filled: u32,
+}
+
+impl Murmur {
+    /// After these bytes too.
+    fn with(mut self, mut bytes: &[u8]) -> Self {
+        // The algorithm itself takes the length modulo 2^32.
+        self.length = self.length.wrapping_add(bytes.len() as u32);
+        while self.filled > 0
+            && let Some((byte, after)) = bytes.split_first()
+        {
+            self.byte(*byte);
+            bytes = after;
+        }
+        let (blocks, tail) = bytes.as_chunks::<4>();
+        for block in blocks {
+            self.block(u32::from_le_bytes(*block));
+        }
+        for byte in tail {
+            self.byte(*byte);
+        }
+        self
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.tail |= u32::from(byte) << (8 * self.filled);
+        self.filled += 1;
+        if self.filled == 4 {
+            self.block(self.tail);
+            (self.tail, self.filled) = (0, 0);
+        }
+    }
+
+    fn block(&mut self, block: u32) {
+        self.hash = (self.hash ^ mix(block))
+            .rotate_left(13)
+            .wrapping_mul(5)
+            .wrapping_add(0xe654_6b64);
+    }
+
+    /// The hash, if nothing more comes.
+    fn hash(self) -> u32 {
+        let mut hash = self.hash ^ mix(self.tail) ^ self.length;
+        hash ^= hash >> 16;
+        hash = hash.wrapping_mul(0x85eb_ca6b);
+        hash ^= hash >> 13;
+        hash = hash.wrapping_mul(0xc2b2_ae35);
+        hash ^ (hash >> 16)
+    }
 }
 
 /// What a block of four bytes adds; nothing for an empty one, so that an absent tail needs no case of its own.
@@ -226,6 +299,8 @@ mod tests {
             prop_assert!(place < BUCKETS && shadow_bucket(&salt, &key) < BUCKETS);
             prop_assert_eq!(place, bucket(&salt, &key));
             prop_assert_eq!(shadow_bucket(&salt, &key), bucket(&format!("{salt}/shadow"), &key));
+            let ready = Salt::new(&salt);
+            prop_assert_eq!((ready.bucket(&key), ready.shadow_bucket(&key)), (place, shadow_bucket(&salt, &key)));
             let high = low.saturating_add(more).min(BUCKETS);
             prop_assert!(!Share(low).contains(place) || Share(high).contains(place));
         }

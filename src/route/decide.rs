@@ -3,7 +3,9 @@
 //! A request is decided once, from one snapshot of the switches; the first rule that applies gives the side. Switches
 //! move who serves, never what is mirrored: only `migration.shadow` ends that.
 
-use crate::route::bucket::{Share, bucket, shadow_bucket};
+use crate::route::bucket::{Salt, Share};
+use crate::route::key::{Sources, key};
+use crate::route::pattern::Place;
 use crate::side::Side;
 use crate::template::Template;
 use http::Method;
@@ -43,25 +45,28 @@ pub struct Pins {
     pub new: HashSet<String>,
 }
 
-/// What a route says about who serves it.
+/// What a route says about who serves it. In this order, which is that of memory, every request needs all but the name.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C)]
 pub struct Policy {
-    /// The route's name, or "unmatched".
-    pub name: Arc<str>,
     /// The route's own switch.
     pub serve: Serve,
-    /// Share of keys served by new.
-    pub percent: Share,
-    /// How a request's key is made; `None` for a route without key.
-    pub key: Option<Template>,
-    /// The route's salt, else `migration.name`.
-    pub salt: String,
-    /// Keys with a fixed side.
-    pub pins: Pins,
-    /// Share of keys (without a key: of requests) mirrored.
-    pub shadow: Share,
     /// POST and PUT of this route are reads.
     pub read: bool,
+    /// Share of keys served by new.
+    pub percent: Share,
+    /// Share of keys (without a key: of requests) mirrored.
+    pub shadow: Share,
+    /// Where the key stands in the path, if it is nothing else: then nobody needs to read the template.
+    pub lone: Option<Place>,
+    /// How a request's key is made; `None` for a route without key.
+    pub key: Option<Box<Template>>,
+    /// The route's salt, else `migration.name`, which all routes share.
+    pub salt: Arc<Salt>,
+    /// Keys with a fixed side, if there are any.
+    pub pins: Option<Box<Pins>>,
+    /// The route's name, or "unmatched".
+    pub name: Arc<str>,
 }
 
 /// The override of the admin API, as far as a decision needs it.
@@ -138,11 +143,27 @@ impl Decision {
     }
 }
 
+impl Pins {
+    /// The same, or `None` if there are none.
+    #[must_use]
+    pub fn or_none(&self) -> Option<Box<Self>> {
+        let some = !self.old.is_empty() || !self.new.is_empty();
+        some.then(|| Box::new(self.clone()))
+    }
+}
+
 impl Policy {
+    /// The key of a request; `None` where the route has none or a part of it is absent.
+    #[must_use]
+    pub fn key_of(&self, request: &Sources<'_>) -> Option<String> {
+        key(self.key.as_deref()?, self.lone, request)
+    }
+
     fn pinned(&self, key: &str) -> Option<Side> {
-        if self.pins.old.contains(key) {
+        let pins = self.pins.as_deref()?;
+        if pins.old.contains(key) {
             Some(Side::Old)
-        } else if self.pins.new.contains(key) {
+        } else if pins.new.contains(key) {
             Some(Side::New)
         } else {
             None
@@ -160,7 +181,7 @@ pub fn is_read(policy: &Policy, method: &Method) -> bool {
 /// The first rule that applies gives the side.
 #[must_use]
 pub fn decide(policy: &Policy, switches: &Switches, read: bool, key: Option<&str>) -> Decision {
-    let bucket = key.map(|key| bucket(&policy.salt, key));
+    let bucket = key.map(|key| policy.salt.bucket(key));
     let (side, why) = by_switch(policy, switches)
         .or_else(|| (!read).then_some((Side::Old, Why::Write)))
         .or_else(|| Some((policy.pinned(key?)?, Why::Pin)))
@@ -224,10 +245,10 @@ pub fn sampling(policy: &Policy, switches: &Switches, read: bool, key: Option<&s
     if !is_mirrored(policy, switches, read) {
         return Sampling::Sure {
             sampled: false,
-            bucket: key.map(|key| shadow_bucket(&policy.salt, key)),
+            bucket: key.map(|key| policy.salt.shadow_bucket(key)),
         };
     }
-    match key.map(|key| shadow_bucket(&policy.salt, key)) {
+    match key.map(|key| policy.salt.shadow_bucket(key)) {
         Some(bucket) => Sampling::Sure {
             sampled: policy.shadow.contains(bucket),
             bucket: Some(bucket),

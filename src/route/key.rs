@@ -4,6 +4,7 @@
 //! could read different things. A key with an absent part is absent, and such a request is served by old.
 
 use crate::json::{Document, Limits, Node, Unlimited, Value};
+use crate::route::pattern::{Pattern, Place};
 use crate::route::table::Captures;
 use crate::template::{Source, Template};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -31,12 +32,32 @@ pub struct Sources<'a> {
     pub client_ip: Option<IpAddr>,
 }
 
-/// The key, or `None` where a part is absent.
+/// Where the key stands in the paths of a pattern, if it is one placeholder and nothing else, as most are.
 #[must_use]
-pub fn key(template: &Template, from: &Sources<'_>) -> Option<String> {
-    template.render(|source| {
-        value(source, from).filter(|value| (1..=VALUE_LIMIT).contains(&value.len()))
-    })
+pub fn lone_place(template: &Template, pattern: &Pattern) -> Option<Place> {
+    match template.lone_source()? {
+        Source::Path(name) => pattern.place(name),
+        Source::Query(_)
+        | Source::Header(_)
+        | Source::Cookie(_)
+        | Source::Body(_)
+        | Source::ClientIp => None,
+    }
+}
+
+/// The key, or `None` where a part is absent. With a [`lone_place`] the template is not read.
+#[must_use]
+pub fn key(template: &Template, lone: Option<Place>, from: &Sources<'_>) -> Option<String> {
+    match lone {
+        Some(place) => text(from.captures.at(place)?)
+            .filter(|value| is_good(value))
+            .map(Cow::into_owned),
+        None => template.render(|source| value(source, from).filter(|value| is_good(value))),
+    }
+}
+
+fn is_good(value: &str) -> bool {
+    (1..=VALUE_LIMIT).contains(&value.len())
 }
 
 fn value<'a>(source: &Source, from: &Sources<'a>) -> Option<Cow<'a, str>> {

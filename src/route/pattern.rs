@@ -5,7 +5,7 @@
 //! several patterns wins is `table`'s to say.
 
 use http::Method;
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
 /// Methods and path template of a route.
@@ -26,6 +26,15 @@ pub(in crate::route) enum Segment {
     One(String),
     /// `{name*}`: this segment and all that follow it, each of which may be empty.
     Rest(String),
+}
+
+/// Where a placeholder stands in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The segment of this number, from 0.
+    One(u8),
+    /// That segment and all after it.
+    Rest(u8),
 }
 
 /// Why a text is no pattern.
@@ -103,14 +112,34 @@ impl Pattern {
         })
     }
 
+    /// Where a placeholder stands, if it has one of this name; `None` too where it stands beyond 256 segments.
+    #[must_use]
+    pub fn place(&self, name: &str) -> Option<Place> {
+        let mut places = (0..=u8::MAX).zip(&self.segments);
+        places.find_map(|(at, segment)| match segment {
+            Segment::One(known) if known == name => Some(Place::One(at)),
+            Segment::Rest(known) if known == name => Some(Place::Rest(at)),
+            Segment::One(_) | Segment::Rest(_) | Segment::Literal(_) => None,
+        })
+    }
+
     pub(in crate::route) fn segments(&self) -> &[Segment] {
         &self.segments
     }
 }
 
 /// A segment of a path as it is matched and captured: decoded once. A `%` that begins no code stands for itself.
-pub(in crate::route) fn decode_segment(segment: &str) -> Cow<'_, [u8]> {
-    percent_decode_str(segment).into()
+pub(in crate::route) fn decode_segment(segment: &[u8]) -> Cow<'_, [u8]> {
+    percent_decode(segment).into()
+}
+
+/// The first segment of a path without its leading slash, and what follows the next slash.
+pub(in crate::route) fn split_segment(path: &str) -> (&str, Option<&str>) {
+    // Segments are short: a plain walk finds the slash sooner than a search that first prepares for long texts.
+    match path.bytes().position(|byte| byte == b'/') {
+        Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
+        None => (path, None),
+    }
 }
 
 const EXAMPLE: &str = "write it like \"GET /contents/{content}/tags\", \"GET,PUT /items/{id}\" or \"* /files/{path*}\"";
@@ -262,7 +291,9 @@ fn parse_literal(text: &str, at: usize) -> Result<Segment, PatternError> {
             ));
         }
     }
-    Ok(Segment::Literal(decode_segment(text).into_owned()))
+    Ok(Segment::Literal(
+        decode_segment(text.as_bytes()).into_owned(),
+    ))
 }
 
 #[cfg(test)]

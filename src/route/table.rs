@@ -1,11 +1,16 @@
 //! First match wins over methods, host and path; generic over what a route holds.
 //!
-//! A trie of decoded segments, one for each host, whose leaves know the place of their routes in the file. A lookup
-//! follows literals and placeholders both, and leaves out every branch in which all routes stand behind the best match
-//! so far, so that its cost depends on the depth of the trie and not on the number of routes. What a route does is no
-//! matter of this file.
+//! A trie of decoded segments, one for each host, whose leaves know the place of their routes in the file: `trie` is how
+//! it grows and what tells which routes are hidden, `packed` is what a lookup walks. What a route does is no matter of
+//! this file.
 
-use crate::route::pattern::{Pattern, Segment, decode_segment};
+mod packed;
+mod steps;
+mod trie;
+
+use crate::route::pattern::{Pattern, Place, Segment, decode_segment, split_segment};
+use crate::route::table::packed::Packed;
+use crate::route::table::trie::Trie;
 use http::Method;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,8 +20,8 @@ use std::collections::HashMap;
 pub struct Table<P> {
     policies: Vec<P>,
     patterns: Vec<Pattern>,
-    any_host: Trie,
-    by_host: HashMap<Box<str>, Trie>,
+    any_host: Packed,
+    by_host: HashMap<Box<str>, Packed>,
 }
 
 /// One route to be put in a table.
@@ -64,7 +69,22 @@ impl<'a> Captures<'a> {
     pub fn value(&self, name: &str) -> Option<Cow<'a, [u8]>> {
         self.values()
             .find(|(known, _)| *known == name)
-            .map(|(_, text)| decode_segment(text))
+            .map(|(_, text)| decode_segment(text.as_bytes()))
+    }
+
+    /// The decoded bytes of the placeholder at a place of the pattern, which is not read for it.
+    pub(in crate::route) fn at(&self, place: Place) -> Option<Cow<'a, [u8]>> {
+        let (_, path) = self.found?;
+        let mut rest = path.strip_prefix('/')?;
+        let (Place::One(before) | Place::Rest(before)) = place;
+        for _ in 0..before {
+            rest = split_segment(rest).1?;
+        }
+        let text = match place {
+            Place::One(_) => split_segment(rest).0,
+            Place::Rest(_) => rest,
+        };
+        Some(decode_segment(text.as_bytes()))
     }
 
     /// The placeholders, and what they stand for as it came. Decoding all of a rest at once is decoding each segment: a slash is never part of a code.
@@ -90,25 +110,30 @@ impl<P> Table<P> {
     /// A table of routes in the order of the file.
     #[must_use]
     pub fn new(entries: Vec<Entry<P>>) -> Self {
-        let mut table = Self {
-            policies: Vec::new(),
-            patterns: Vec::new(),
-            any_host: Trie::new(),
-            by_host: HashMap::new(),
-        };
+        let mut policies = Vec::with_capacity(entries.len());
+        let mut patterns = Vec::with_capacity(entries.len());
+        let mut any_host = Trie::new();
+        let mut by_host: HashMap<Box<str>, Trie> = HashMap::new();
         for (index, entry) in entries.into_iter().enumerate() {
             let trie = match &entry.host {
-                None => &mut table.any_host,
-                Some(host) => table
-                    .by_host
+                None => &mut any_host,
+                Some(host) => by_host
                     .entry(normal_host(host).into())
                     .or_insert_with(Trie::new),
             };
             trie.insert(&entry.pattern, index);
-            table.patterns.push(entry.pattern);
-            table.policies.push(entry.policy);
+            patterns.push(entry.pattern);
+            policies.push(entry.policy);
         }
-        table
+        Self {
+            policies,
+            patterns,
+            any_host: Packed::new(&any_host),
+            by_host: by_host
+                .into_iter()
+                .map(|(host, trie)| (host, Packed::new(&trie)))
+                .collect(),
+        }
     }
 
     /// The first route in the order of the file that matches.
@@ -119,9 +144,9 @@ impl<P> Table<P> {
         let mut best = usize::MAX;
         if !self.by_host.is_empty()
             && let Some(host) = target.host
-            && let Some(trie) = self.by_host.get(normal_host(host).as_ref())
+            && let Some(packed) = self.by_host.get(normal_host(host).as_ref())
         {
-            trie.search(target.method, target.path, &mut best);
+            packed.search(target.method, target.path, &mut best);
         }
         self.any_host.search(target.method, target.path, &mut best);
         let pattern = self.patterns.get(best)?;
@@ -160,179 +185,6 @@ fn normal_host(host: &str) -> Cow<'_, str> {
         name.to_ascii_lowercase().into()
     } else {
         name.into()
-    }
-}
-
-/// The first segment of a path without its leading slash, and what follows the next slash.
-fn split_segment(path: &str) -> (&str, Option<&str>) {
-    // Segments are short: a plain walk finds the slash sooner than a search that first prepares for long texts.
-    match path.bytes().position(|byte| byte == b'/') {
-        Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
-        None => (path, None),
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Trie {
-    /// The first is the root: what comes after the leading slash.
-    nodes: Vec<Node>,
-}
-
-#[derive(Clone, Debug)]
-struct Node {
-    /// The first place in the file among the routes at this node and below it.
-    first: usize,
-    /// In order, so that one is found by halving.
-    literals: Vec<(Box<[u8]>, usize)>,
-    one: Option<usize>,
-    /// Routes whose last segment led here.
-    end: Leaf,
-    /// Routes that take the rest of the path from here.
-    rest: Leaf,
-}
-
-/// The routes of one host and path, by method. Later ones that could never win are not kept.
-#[derive(Clone, Debug, Default)]
-struct Leaf {
-    any: Option<usize>,
-    named: Vec<(Method, usize)>,
-}
-
-impl Leaf {
-    fn insert(&mut self, pattern: &Pattern, index: usize) {
-        let Some(methods) = pattern.methods() else {
-            self.any.get_or_insert(index);
-            return;
-        };
-        for method in methods {
-            if self.any.is_none() && !self.named.iter().any(|(named, _)| named == method) {
-                self.named.push((method.clone(), index));
-            }
-        }
-    }
-
-    /// Lowers `best` to the first route with this method; with every method, if there is none.
-    fn improve(&self, method: Option<&Method>, best: &mut usize) {
-        let named = self
-            .named
-            .iter()
-            .find(|(named, _)| Some(named) == method)
-            .map(|(_, index)| *index);
-        for index in named.into_iter().chain(self.any) {
-            *best = index.min(*best);
-        }
-    }
-}
-
-impl Node {
-    fn new(first: usize) -> Self {
-        Self {
-            first,
-            literals: Vec::new(),
-            one: None,
-            end: Leaf::default(),
-            rest: Leaf::default(),
-        }
-    }
-
-    fn place(&self, literal: &[u8]) -> Result<usize, usize> {
-        self.literals
-            .binary_search_by(|(known, _)| known.as_ref().cmp(literal))
-    }
-
-    fn literal(&self, literal: &[u8]) -> Option<usize> {
-        self.place(literal).ok().map(|place| self.literals[place].1)
-    }
-}
-
-impl Trie {
-    fn new() -> Self {
-        Self {
-            nodes: vec![Node::new(usize::MAX)],
-        }
-    }
-
-    /// Routes come in the order of the file, so a node keeps the place of the one that made it.
-    fn insert(&mut self, pattern: &Pattern, index: usize) {
-        let mut at = 0;
-        self.nodes[at].first = index.min(self.nodes[at].first);
-        for segment in pattern.segments() {
-            let fresh = self.nodes.len();
-            let node = &mut self.nodes[at];
-            at = match segment {
-                Segment::Rest(_) => return node.rest.insert(pattern, index),
-                Segment::One(_) => *node.one.get_or_insert(fresh),
-                Segment::Literal(bytes) => match node.place(bytes) {
-                    Ok(place) => node.literals[place].1,
-                    Err(place) => {
-                        node.literals
-                            .insert(place, (bytes.as_slice().into(), fresh));
-                        fresh
-                    }
-                },
-            };
-            if at == fresh {
-                self.nodes.push(Node::new(index));
-            }
-        }
-        self.nodes[at].end.insert(pattern, index);
-    }
-
-    /// Lowers `best` to the first route that matches, if it stands before it.
-    fn search(&self, method: &Method, path: &str, best: &mut usize) {
-        let Some(path) = path.strip_prefix('/') else {
-            return;
-        };
-        // A loop with its own stack, since a path in the file may be as deep as it likes. It allocates only where a
-        // literal and a placeholder both lead on.
-        let mut waiting: Vec<(usize, Option<&str>)> = Vec::new();
-        let mut next = Some((0, Some(path)));
-        while let Some((at, rest)) = next.take().or_else(|| waiting.pop()) {
-            let node = &self.nodes[at];
-            if node.first >= *best {
-                continue;
-            }
-            let Some(rest) = rest else {
-                node.end.improve(Some(method), best);
-                continue;
-            };
-            node.rest.improve(Some(method), best);
-            let (text, after) = split_segment(rest);
-            let segment = decode_segment(text);
-            if let Some(literal) = node.literal(&segment) {
-                next = Some((literal, after));
-            }
-            if let Some(one) = node.one.filter(|_| !segment.is_empty()) {
-                match next {
-                    Some(_) => waiting.push((one, after)),
-                    None => next = Some((one, after)),
-                }
-            }
-        }
-    }
-
-    /// Lowers `best` to the first route that matches every path that these segments match, if it stands before it.
-    fn search_covering(&self, method: Option<&Method>, segments: &[Segment], best: &mut usize) {
-        let mut waiting = vec![(0, segments)];
-        while let Some((at, segments)) = waiting.pop() {
-            let node = &self.nodes[at];
-            if node.first >= *best {
-                continue;
-            }
-            let Some((segment, after)) = segments.split_first() else {
-                node.end.improve(method, best);
-                continue;
-            };
-            node.rest.improve(method, best);
-            let (literal, one) = match segment {
-                Segment::Rest(_) => (None, None),
-                Segment::One(_) => (None, node.one),
-                Segment::Literal(bytes) => {
-                    (node.literal(bytes), node.one.filter(|_| !bytes.is_empty()))
-                }
-            };
-            waiting.extend(literal.into_iter().chain(one).map(|at| (at, after)));
-        }
     }
 }
 
@@ -381,7 +233,7 @@ pub fn is_ambiguous(path: &str) -> bool {
         return false;
     }
     path.split('/').any(|segment| {
-        let decoded = decode_segment(segment);
+        let decoded = decode_segment(segment.as_bytes());
         decoded.contains(&b'/') || matches!(decoded.as_ref(), b"." | b"..")
     })
 }

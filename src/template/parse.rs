@@ -134,6 +134,15 @@ impl Template {
         })
     }
 
+    /// The source that is all of it: no text beside it, and no alternative.
+    #[must_use]
+    pub fn lone_source(&self) -> Option<&Source> {
+        match self.parts.as_slice() {
+            [Part::Placeholder(sources)] if sources.len() == 1 => sources.first(),
+            _ => None,
+        }
+    }
+
     /// True if a source is the request's body.
     #[must_use]
     pub fn reads_body(&self) -> bool {
@@ -317,6 +326,21 @@ mod tests {
         let template = Template::parse("{header.X-User}{cookie.sid}").unwrap();
         let reads = |name| template.reads_field(&HeaderName::from_static(name));
         assert_eq!(["x-user", "cookie", "sid"].map(reads), [true, true, false]);
+    }
+
+    #[test]
+    fn a_source_is_alone_without_text_and_alternatives() {
+        let lone = |text| Template::parse(text).unwrap().lone_source().cloned();
+        assert_eq!(lone("{path.a}"), Some(Source::Path("a".into())));
+        for text in [
+            "{path.a|path.b}",
+            "{path.a}{path.b}",
+            "x{path.a}",
+            "{path.a}-",
+            "all",
+        ] {
+            assert_eq!(lone(text), None, "{text}");
+        }
     }
 
     proptest! {

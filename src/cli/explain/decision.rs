@@ -5,7 +5,7 @@ use crate::config::settings::Fallback;
 use crate::message::forwarded::X_CROSSFADE_SHADOW;
 use crate::plan::build::{Plan, RoutePlan};
 use crate::route::decide::{Policy, Sampling, decide, is_read, sampling};
-use crate::route::key::{Sources, key};
+use crate::route::key::Sources;
 use crate::route::table::{Captures, Target, is_ambiguous};
 use http::Method;
 use http::header::HOST;
@@ -95,7 +95,7 @@ fn refused(policy: &Policy, method: &Method, rejection: Rejection) -> Explanatio
         method: method.to_string(),
         read: is_read(policy, method),
         key: None,
-        salt: policy.salt.clone(),
+        salt: policy.salt.as_str().to_owned(),
         bucket: None,
         percent: policy.percent.percent(),
         side: None,
@@ -123,10 +123,7 @@ fn decided(plan: &Plan, route: &RoutePlan, asked: &Asked, captures: &Captures<'_
         body: asked.body.as_deref().filter(|_| read),
         client_ip: Some(peer.client_ip(&asked.headers)),
     };
-    let key = policy
-        .key
-        .as_ref()
-        .and_then(|template| key(template, &sources));
+    let key = policy.key_of(&sources);
     let decision = decide(policy, &plan.switches, read, key.as_deref());
     let (sampled, shadow_bucket) = match sampling(policy, &plan.switches, read, key.as_deref()) {
         Sampling::Sure { sampled, bucket } => (Some(sampled), bucket),
@@ -138,7 +135,7 @@ fn decided(plan: &Plan, route: &RoutePlan, asked: &Asked, captures: &Captures<'_
         method: asked.method.to_string(),
         read,
         key,
-        salt: policy.salt.clone(),
+        salt: policy.salt.as_str().to_owned(),
         bucket: decision.bucket,
         percent: policy.percent.percent(),
         side: Some(decision.side.name()),

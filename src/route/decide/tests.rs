@@ -1,4 +1,5 @@
 use super::*;
+use crate::route::bucket::bucket;
 use proptest::prelude::*;
 
 /// The route `content-tags`: key `{path.content}`, 50 percent, all mirrored. Under salt "tags", "0ad" is in bucket 4281
@@ -8,12 +9,13 @@ fn split() -> Policy {
         name: "content-tags".into(),
         serve: Serve::Split,
         percent: Share::from_percent(50.0).unwrap(),
-        key: Some(Template::parse("{path.content}").unwrap()),
-        salt: "tags".to_owned(),
-        pins: Pins {
+        lone: None,
+        key: Some(Box::new(Template::parse("{path.content}").unwrap())),
+        salt: Arc::new(Salt::new("tags")),
+        pins: Some(Box::new(Pins {
             old: ["pinned-old".to_owned()].into(),
             new: ["pinned-new".to_owned()].into(),
-        },
+        })),
         shadow: Share::ALL,
         read: false,
     }
@@ -22,7 +24,7 @@ fn split() -> Policy {
 fn keyless(percent: Share) -> Policy {
     Policy {
         key: None,
-        pins: Pins::default(),
+        pins: None,
         percent,
         ..split()
     }
@@ -366,7 +368,7 @@ proptest! {
     fn routes_of_one_salt_move_the_same_keys_together(key in "\\PC{0,16}", steps in 0..=10_000_u16) {
         let percent = Share::from_percent(f64::from(steps) / 100.0).unwrap();
         let one = Policy { percent, ..split() };
-        let other = Policy { name: "content".into(), key: Some(Template::parse("{query.c}").unwrap()), ..one.clone() };
+        let other = Policy { name: "content".into(), key: Some(Box::new(Template::parse("{query.c}").unwrap())), ..one.clone() };
         let switches = switches(Serve::Split, None);
         let (one, other) = (decide(&one, &switches, true, Some(&key)), decide(&other, &switches, true, Some(&key)));
         prop_assert_eq!(one, other);

@@ -20,6 +20,8 @@ impl Request<'_> {
             None => (self.target, None),
         };
         let pattern = Pattern::parse("* /{a}/{rest*}").unwrap();
+        let template = Template::parse(template).unwrap();
+        let lone = lone_place(&template, &pattern);
         let table = Table::new(vec![Entry {
             pattern,
             host: None,
@@ -46,7 +48,9 @@ impl Request<'_> {
             body: self.body,
             client_ip,
         };
-        key(&Template::parse(template).unwrap(), &sources)
+        let found = key(&template, lone, &sources);
+        assert_eq!(found, key(&template, None, &sources), "{lone:?} {self:?}");
+        found
     }
 }
 
@@ -282,6 +286,23 @@ fn a_body_that_is_not_whole_plain_json_has_no_values() {
     let padded = |length: usize| [&good[..], &b" ".repeat(length - good.len())].concat();
     assert_eq!(key(&padded(BODY_LIMIT), &[]).as_deref(), Some("x"));
     assert_eq!(key(&padded(BODY_LIMIT + 1), &[]), None);
+}
+
+#[test]
+fn a_placeholder_alone_has_a_place() {
+    let pattern = Pattern::parse("* /a/{b}/c/{d*}").unwrap();
+    let place = |key: &str| lone_place(&Template::parse(key).unwrap(), &pattern);
+    assert_eq!(place("{path.b}"), Some(Place::One(1)));
+    assert_eq!(place("{path.d}"), Some(Place::Rest(3)));
+    for key in ["{path.a}", "{query.b}", "x{path.b}", "{path.b|path.d}", "b"] {
+        assert_eq!(place(key), None, "{key}");
+    }
+    let far = |segments: usize| {
+        let pattern = Pattern::parse(&format!("* {}/{{b}}", "/a".repeat(segments))).unwrap();
+        lone_place(&Template::parse("{path.b}").unwrap(), &pattern)
+    };
+    assert_eq!(far(255), Some(Place::One(255)));
+    assert_eq!(far(256), None);
 }
 
 proptest! {

@@ -35,6 +35,8 @@ fn found(table: &Table<String>, request: &str) -> String {
     assert_eq!(found.policy, &table.policies()[found.index]);
     let captures = found.captures.values().map(|(name, _)| {
         let value = found.captures.value(name).unwrap();
+        let place = table.patterns[found.index].place(name).unwrap();
+        assert_eq!(found.captures.at(place), Some(value.clone()), "{name}");
         format!(" {name}={}", value.escape_ascii())
     });
     format!("{}{}", found.index, captures.collect::<String>())
@@ -93,6 +95,86 @@ fn segments_are_decoded_once_and_nothing_else_is_done_to_them() {
             ("GET //", "-"),
         ],
     );
+}
+
+#[test]
+fn methods_of_one_path_go_to_routes_of_their_own() {
+    check(
+        &[
+            "GET,PURGE /a",
+            "PUT,BAN /a",
+            "* /a",
+            "BAN,LOCK /b",
+            "* /{x}/c",
+            "PUT /d/c",
+        ],
+        &[
+            ("GET /a", "0"),
+            ("PURGE /a", "0"),
+            ("PUT /a", "1"),
+            ("BAN /a", "1"),
+            ("PATCH /a", "2"),
+            ("LOCK /a", "2"),
+            ("LOCK /b", "3"),
+            ("BAN /b", "3"),
+            ("PURGE /b", "-"),
+            ("GET /b", "-"),
+            ("PUT /d/c", "4 x=d"),
+            ("OPTIONS /b/c", "4 x=b"),
+            ("SEARCH /b/c", "4 x=b"),
+        ],
+    );
+}
+
+#[test]
+fn a_literal_may_be_as_long_as_it_likes() {
+    // Around what finds a place within a node, alone and with what stands before it.
+    for length in 20..40 {
+        let long = "x".repeat(length);
+        let lines = [
+            format!("GET /{long}"),
+            format!("GET /{long}/{{id}}/{long}"),
+            format!("GET /a/b/{long}/{long}"),
+            format!("GET /a/b/{long}y/c"),
+        ];
+        check(
+            &lines.each_ref().map(String::as_str),
+            &[
+                (&format!("GET /{long}"), "0"),
+                (&format!("GET /%78{}", &long[1..]), "0"),
+                (&format!("GET /{long}x"), "-"),
+                (&format!("GET /{long}/"), "-"),
+                (&format!("GET /{long}/7/{long}"), "1 id=7"),
+                (&format!("GET /{long}//{long}"), "-"),
+                (&format!("GET /{long}/7/{long}/"), "-"),
+                (&format!("GET /a/b/{long}/{long}"), "2"),
+                (&format!("GET /a/b/{long}/{}", &long[1..]), "-"),
+                (&format!("GET /a/b/{long}y/c"), "3"),
+                (&format!("GET /a/b/{long}y"), "-"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn each_of_thousands_of_literals_leads_to_its_route() {
+    let lines: Vec<String> = (0..3_000)
+        .map(|n| format!("GET /v1/r{n}/{{id}}/tags"))
+        .collect();
+    let table = table(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    for n in 0..3_000 {
+        let request = format!("GET /v1/r{n}/k{n}/tags");
+        assert_eq!(found(&table, &request), format!("{n} id=k{n}"));
+        assert_eq!(
+            found(&table, &request.replace("/r", "/%72")),
+            format!("{n} id=k{n}")
+        );
+        for other in [format!("r{}", n + 3_000), format!("s{n}"), format!("r{n}%")] {
+            let request = format!("GET /v1/{other}/k/tags");
+            assert_eq!(found(&table, &request), "-", "{request}");
+        }
+        assert_eq!(found(&table, &format!("GET /v1/r{n}/k/tag")), "-");
+    }
 }
 
 #[test]
@@ -272,6 +354,20 @@ fn line() -> impl Strategy<Value = String> {
         .prop_map(|(host, methods, template)| format!("{host}{methods} {template}"))
 }
 
+/// Paths with so many literals that most forks have a table of them.
+fn wide_line() -> impl Strategy<Value = String> {
+    let segment = |place: usize| {
+        prop_oneof![
+            8 => "r[0-9]{1,2}",
+            1 => "[bc]{24,32}",
+            1 => Just(format!("{{x{place}}}")),
+        ]
+    };
+    let segments = (1..4_usize).prop_flat_map(move |n| (0..n).map(segment).collect::<Vec<_>>());
+    let methods = prop_oneof![Just("*"), Just("GET"), Just("PUT"), Just("PURGE,GET")];
+    (methods, segments).prop_map(|(methods, segments)| format!("{methods} /{}", segments.join("/")))
+}
+
 /// Whether every path that `theirs` matches is one that `mine` matches too.
 fn covers(mine: &Pattern, theirs: &Pattern) -> bool {
     let mut theirs = theirs.segments().iter();
@@ -364,5 +460,27 @@ proptest! {
         prop_assert_eq!(is_ambiguous(&path), low.contains("%2f") || low.split('/').any(dots));
         let found = table.lookup(Target { method: &Method::GET, host: Some(&host), path: &path });
         prop_assert_eq!(found.is_some(), path.starts_with('/'));
+    }
+}
+
+proptest! {
+    // Fewer, since each of them is long.
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn many_literals_agree_with_a_search_through_the_file(
+        lines in prop::collection::vec(wide_line(), 40..120),
+        requests in prop::collection::vec(("GET|PUT|PURGE|LOCK", "(/(r[0-9]{1,2}|%72[0-9]|)){1,4}"), 1..16),
+    ) {
+        let table = Table::new(lines.iter().map(|line| entry(line)).collect());
+        let find = |method: &str, path: &str| {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            table.lookup(Target { method: &method, host: None, path }).map(|found| found.index)
+        };
+        let own = lines.iter().map(|line| ("PUT", line.split_once(' ').unwrap().1));
+        let others = requests.iter().map(|(method, path)| (method.as_str(), path.as_str()));
+        for (method, path) in own.chain(others) {
+            prop_assert_eq!(find(method, path), naive(&lines, method, None, path), "{} {}", method, path);
+        }
     }
 }
