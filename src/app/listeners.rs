@@ -133,7 +133,11 @@ impl Listener {
             address: listen.address.to_string(),
             source,
         })?;
-        let terms = Arc::new(Terms { tls });
+        let terms = Arc::new(Terms {
+            tls,
+            h2c: listen.h2c,
+            proxy_protocol: listen.proxy_protocol,
+        });
         Ok(Self { door, terms, file })
     }
 

@@ -2,8 +2,9 @@
 
 use crate::config::scalar;
 use crate::config::section::Section;
-use crate::config::settings::Limits;
+use crate::config::settings::{Http2, Limits};
 use crate::config::walk::{Item, Sink};
+use crate::config::words::HTTP2;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ const FIELDS: RangeInclusive<u64> = 1..=1_000;
 const TARGETS: RangeInclusive<u64> = 1..=63 * KIB;
 const BODIES: RangeInclusive<u64> = 0..=1024 * GIB;
 const RATES: RangeInclusive<u64> = 0..=1_000_000_000;
+const STREAMS: RangeInclusive<u64> = 1..=10_000;
+/// A window of less than HTTP/2 starts with can't be had for a connection (RFC 9113 §6.9.2).
+const WINDOWS: RangeInclusive<u64> = 64 * KIB..=1024 * 1024 * KIB;
 const MEMORIES: RangeInclusive<u64> = KIB..=1024 * GIB;
 
 /// Reads `[limits]`.
@@ -41,6 +45,9 @@ pub(super) fn limits(section: &Section<'_>, sink: &mut Sink<'_>) -> Limits {
     let uri_size = size("uri_size", TARGETS, default.uri_size);
     let body_size = size("body_size", BODIES, default.body_size);
     let body_memory = size("body_memory", MEMORIES, default.body_memory);
+    let http2 = section.read(sink, "http2", |item, sink| {
+        Some(http2(&Section::of(item, &HTTP2, sink)?, sink))
+    });
     let mut duration = |name, default: Duration| {
         let found = section.read(sink, name, scalar::duration);
         found.good().unwrap_or(default)
@@ -58,5 +65,33 @@ pub(super) fn limits(section: &Section<'_>, sink: &mut Sink<'_>) -> Limits {
         response_timeout: duration("response_timeout", default.response_timeout),
         in_flight,
         body_memory,
+        tls_timeout: duration("tls_timeout", default.tls_timeout),
+        http2: http2.good().unwrap_or_default(),
+    }
+}
+
+fn http2(section: &Section<'_>, sink: &mut Sink<'_>) -> Http2 {
+    let default = Http2::default();
+    let narrow = |value: usize| u32::try_from(value).ok();
+    let streams = section.read(sink, "streams", |item, sink| {
+        scalar::count(item, sink, STREAMS).and_then(narrow)
+    });
+    let mut size = |name, bounds: RangeInclusive<u64>| {
+        let read = |item: &Item<'_>, sink: &mut Sink<'_>| {
+            scalar::size(item, sink, bounds).and_then(narrow)
+        };
+        section.read(sink, name, read).good()
+    };
+    let stream_window = size("stream_window", WINDOWS);
+    let connection_window = size("connection_window", WINDOWS);
+    let header_size = size("header_size", HEADS);
+    let mut duration = |name| section.read(sink, name, scalar::duration).good();
+    Http2 {
+        ping: duration("ping").unwrap_or(default.ping),
+        ping_timeout: duration("ping_timeout").unwrap_or(default.ping_timeout),
+        streams: streams.good().unwrap_or(default.streams),
+        stream_window: stream_window.unwrap_or(default.stream_window),
+        connection_window: connection_window.unwrap_or(default.connection_window),
+        header_size: header_size.unwrap_or(default.header_size),
     }
 }

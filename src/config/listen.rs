@@ -71,7 +71,12 @@ fn one(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<Listen> 
     let is_tcp = matches!(address, Found::Good(ListenAddress::Tcp(_)));
     let mode = section.read(sink, "mode", |item, sink| mode(item, sink, is_tcp));
     let tls = section.read(sink, "tls", |item, sink| tls(item, sink, file_dir));
+    let is_inside_tls = !tls.is_absent();
+    let h2c = section.read(sink, "h2c", |item, sink| h2c(item, sink, is_inside_tls));
+    let proxy_protocol = section.read(sink, "proxy_protocol", Item::bool);
     let mut listen = Listen::new(address.good()?);
+    listen.h2c = h2c.good().unwrap_or(false);
+    listen.proxy_protocol = proxy_protocol.good().unwrap_or(false);
     listen.tls = match tls {
         Found::Absent => None,
         Found::Broken => return None,
@@ -81,6 +86,20 @@ fn one(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<Listen> 
         listen.mode = mode;
     }
     Some(listen)
+}
+
+/// Inside TLS a client says by itself which protocol it speaks.
+fn h2c(item: &Item<'_>, sink: &mut Sink<'_>, is_inside_tls: bool) -> Option<bool> {
+    let wanted = item.bool(sink)?;
+    if wanted && is_inside_tls {
+        let fault = Fault::error("bad-value", "`h2c` is HTTP/2 without TLS");
+        item.report(
+            sink,
+            fault.hint("remove it: with `tls` clients may speak HTTP/2 anyway"),
+        );
+        return None;
+    }
+    Some(wanted)
 }
 
 fn tls(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<ListenTls> {

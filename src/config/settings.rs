@@ -87,6 +87,10 @@ pub struct Listen {
     pub mode: u32,
     /// TLS with clients; `None` for none.
     pub tls: Option<ListenTls>,
+    /// HTTP/2 without TLS, from the first byte, beside HTTP/1.
+    pub h2c: bool,
+    /// Each connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 /// A listener's TLS: files in PEM, with paths like that of `state_dir`.
@@ -115,6 +119,8 @@ impl Listen {
             address,
             mode: 0o660,
             tls: None,
+            h2c: false,
+            proxy_protocol: false,
         }
     }
 
@@ -239,6 +245,10 @@ pub struct Limits {
     pub in_flight: usize,
     /// Bytes of bodies in all.
     pub body_memory: usize,
+    /// A handshake of TLS, and the header of the PROXY protocol.
+    pub tls_timeout: Duration,
+    /// Of connections that speak HTTP/2.
+    pub http2: Http2,
 }
 
 impl Default for Limits {
@@ -256,6 +266,38 @@ impl Default for Limits {
             response_timeout: Duration::from_secs(30),
             in_flight: 1024,
             body_memory: 256 << 20,
+            tls_timeout: Duration::from_secs(10),
+            http2: Http2::default(),
+        }
+    }
+}
+
+/// Limits of a client's connection that speaks HTTP/2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http2 {
+    /// Requests at once.
+    pub streams: u32,
+    /// Bytes of one request's body that may come before they are read.
+    pub stream_window: u32,
+    /// Bytes of all requests' bodies that may come before they are read.
+    pub connection_window: u32,
+    /// Bytes of a request's fields, each with 32 more.
+    pub header_size: u32,
+    /// How long nothing may come before the client is asked whether it is there.
+    pub ping: Duration,
+    /// How long it may take to answer that.
+    pub ping_timeout: Duration,
+}
+
+impl Default for Http2 {
+    fn default() -> Self {
+        Self {
+            streams: 100,
+            stream_window: 64 * 1024,
+            connection_window: 256 * 1024,
+            header_size: 16 * 1024,
+            ping: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(20),
         }
     }
 }

@@ -6,8 +6,8 @@ mod routes;
 mod upstreams;
 
 use crate::config::settings::{
-    CertificateFiles, Fallback, HostRule, Limits, Listen, ListenAddress, ListenTls, Settings,
-    Values,
+    CertificateFiles, Fallback, HostRule, Http2, Limits, Listen, ListenAddress, ListenTls,
+    Settings, Values,
 };
 use crate::config::{Loaded, load};
 use crate::route::decide::Serve;
@@ -30,7 +30,7 @@ name   = "tags"
 serve  = "old"
 shadow = false
 [server]
-listen  = ["127.0.0.1:8080", { address = "[::1]:8080" }, "unix:cf.sock", { address = "[::1]:8443", tls = { certificates = [{ cert = "a.pem", key = "/etc/a.key" }], client_ca = "ca.pem" } }, { address = "unix:/run/cf.sock", mode = "0600" }]
+listen  = ["127.0.0.1:8080", { address = "[::1]:8080" }, "unix:cf.sock", { address = "[::1]:8443", tls = { certificates = [{ cert = "a.pem", key = "/etc/a.key" }], client_ca = "ca.pem" } }, { address = "unix:/run/cf.sock", mode = "0600", h2c = true, proxy_protocol = true }]
 admin   = "0.0.0.0:9900"
 workers = 4
 state_dir = "/var/lib/crossfade"
@@ -187,6 +187,14 @@ fn the_reference_says_what_it_says() {
         client_ca: Some("/srv/ca.pem".into()),
     };
     assert_eq!(settings.server.listen[3].tls, Some(tls));
+    let flags: Vec<_> = settings
+        .server
+        .listen
+        .iter()
+        .map(|l| (l.h2c, l.proxy_protocol))
+        .collect();
+    let (none, both) = ((false, false), (true, true));
+    assert_eq!(flags, [none, none, none, none, both]);
     assert_eq!(settings.server.state_dir, Path::new("/var/lib/crossfade"));
     assert_eq!(
         settings.server.admin_token_file.as_deref(),
@@ -251,7 +259,8 @@ fn limits_are_those_of_the_file() {
     let limits = good(&format!(
         "{HEAD}[limits]\nconnections = 1\nhead_timeout = \"2s\"\nhead_size = \"3KiB\"\nhead_fields = 4\nuri_size = \"5KiB\"\n\
          idle_timeout = \"6s\"\nbody_size = \"0B\"\nbody_timeout = \"8s\"\nbody_rate = 0\nresponse_timeout = \"10s\"\n\
-         in_flight = 11\nbody_memory = \"12KiB\"\n"
+         in_flight = 11\nbody_memory = \"12KiB\"\ntls_timeout = \"13s\"\n\
+         http2 = {{ streams = 14, stream_window = \"65KiB\", connection_window = \"66KiB\", header_size = \"15KiB\", ping = \"16s\", ping_timeout = \"17s\" }}\n"
     ));
     let expected = Limits {
         connections: 1,
@@ -266,6 +275,15 @@ fn limits_are_those_of_the_file() {
         response_timeout: Duration::from_secs(10),
         in_flight: 11,
         body_memory: 12 << 10,
+        tls_timeout: Duration::from_secs(13),
+        http2: Http2 {
+            streams: 14,
+            stream_window: 65 << 10,
+            connection_window: 66 << 10,
+            header_size: 15 << 10,
+            ping: Duration::from_secs(16),
+            ping_timeout: Duration::from_secs(17),
+        },
     };
     assert_eq!(limits.limits, expected);
     assert_eq!(

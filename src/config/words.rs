@@ -51,8 +51,8 @@ pub(super) const SERVER: Words = Words {
 
 pub(super) const LISTEN: Words = Words {
     place: "listen",
-    known: &["address", "mode", "tls"],
-    later: &["h2c", "proxy_protocol"],
+    known: &["address", "mode", "tls", "h2c", "proxy_protocol"],
+    later: &[],
 };
 
 pub(super) const TLS: Words = Words {
@@ -82,8 +82,23 @@ pub(super) const LIMITS: Words = Words {
         "response_timeout",
         "in_flight",
         "body_memory",
+        "tls_timeout",
+        "http2",
     ],
-    later: &["tls_timeout", "http2"],
+    later: &[],
+};
+
+pub(super) const HTTP2: Words = Words {
+    place: "http2",
+    known: &[
+        "streams",
+        "stream_window",
+        "connection_window",
+        "header_size",
+        "ping",
+        "ping_timeout",
+    ],
+    later: &[],
 };
 
 pub(super) const OLD: Words = Words {
@@ -167,7 +182,7 @@ pub(super) const COMPARE: Words = Words {
     later: &["recheck", "lag", "settle", "shape", "map"],
 };
 
-const ALL: [&Words; 16] = [
+const ALL: [&Words; 17] = [
     &TOP,
     &MIGRATION,
     &SERVER,
@@ -175,6 +190,7 @@ const ALL: [&Words; 16] = [
     &TLS,
     &CERTIFICATE,
     &LIMITS,
+    &HTTP2,
     &OLD,
     &NEW,
     &POOL,

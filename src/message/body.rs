@@ -15,6 +15,9 @@ pub enum BodyError {
     /// The client's connection broke in the middle of its body.
     #[error("the client's body broke off")]
     Client(#[source] hyper::Error),
+    /// The client took its body back in the middle.
+    #[error("the client took its body back")]
+    Withdrawn,
     /// The client's body has more bytes than it may.
     #[error("the client's body is too large")]
     TooLarge,

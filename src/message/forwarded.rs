@@ -23,6 +23,7 @@ pub struct ProcessId {
     name: String,
     via_1_0: HeaderValue,
     via_1_1: HeaderValue,
+    via_2_0: HeaderValue,
 }
 
 impl ProcessId {
@@ -37,6 +38,7 @@ impl ProcessId {
         Self {
             via_1_0: via("1.0"),
             via_1_1: via("1.1"),
+            via_2_0: via("2.0"),
             name,
         }
     }
@@ -49,10 +51,10 @@ impl ProcessId {
 
     /// The member that this process adds to Via for a message of this version (RFC 9110 §7.6.3).
     fn via(&self, version: Version) -> HeaderValue {
-        if version == Version::HTTP_10 {
-            self.via_1_0.clone()
-        } else {
-            self.via_1_1.clone()
+        match version {
+            Version::HTTP_10 => self.via_1_0.clone(),
+            Version::HTTP_2 => self.via_2_0.clone(),
+            _ => self.via_1_1.clone(),
         }
     }
 }

@@ -4,8 +4,9 @@
 //! frames, routes or protects the message by naming it in Connection. Framing itself is hyper's, which unwraps `chunked` and nothing else.
 
 use crate::message::survey::{Field, Survey};
+use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, HeaderMap,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, FORWARDED, HOST, HeaderMap,
     HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{Method, Uri, Version};
@@ -143,11 +144,12 @@ pub fn ask_for_trailers(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("te"));
 }
 
-/// Whether the client waits for `100 Continue` before it sends the body. In HTTP/1.0 the expectation means nothing (RFC 9110 §10.1.1).
+/// Whether the client waits for `100 Continue` before it sends the body. In HTTP/1.0 the expectation means nothing (RFC 9110 §10.1.1); in HTTP/2 hyper
+/// sends no interim answers, and no client may wait for one for ever.
 #[must_use]
 pub fn expects_continue(version: Version, headers: &HeaderMap, survey: Survey) -> bool {
     survey.has(Field::Expect)
-        && version != Version::HTTP_10
+        && version == Version::HTTP_11
         && headers
             .get_all(EXPECT)
             .iter()
@@ -157,6 +159,82 @@ pub fn expects_continue(version: Version, headers: &HeaderMap, survey: Survey) -
                     .trim_ascii()
                     .eq_ignore_ascii_case(b"100-continue")
             })
+}
+
+/// The protocols that a request asks to switch to (RFC 9110 §7.8), if it may: GET over HTTP/1.1, without a body. Ask before [`remove_hop_by_hop`].
+///
+/// Never another HTTP, nor TLS: what was refused here could be asked for again inside of it, past every rule.
+#[must_use]
+pub fn upgrade(
+    version: Version,
+    method: &Method,
+    headers: &HeaderMap,
+    survey: Survey,
+) -> Option<HeaderValue> {
+    if !survey.has(Field::Upgrade) || version != Version::HTTP_11 || method != Method::GET {
+        return None;
+    }
+    let mut lines = headers.get_all(UPGRADE).iter();
+    let (Some(protocols), None) = (lines.next(), lines.next()) else {
+        return None;
+    };
+    let is_wanted = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(elements)
+        .any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+    let has_body = headers.contains_key(CONTENT_LENGTH) || survey.has(Field::TransferEncoding);
+    let is_allowed = |protocol: &[u8]| {
+        let name = protocol
+            .split(|byte| *byte == b'/')
+            .next()
+            .unwrap_or_default();
+        !name.is_empty()
+            && ![&b"h2c"[..], b"h2", b"http", b"tls"]
+                .iter()
+                .any(|own| name.eq_ignore_ascii_case(own))
+    };
+    (is_wanted && !has_body && elements(protocols).all(is_allowed)).then(|| protocols.clone())
+}
+
+/// Which of the protocols that were asked for an answer switches to; `None` if it names none of them, or several.
+#[must_use]
+pub fn switches_to(asked: &HeaderValue, answer: &HeaderMap) -> Option<HeaderValue> {
+    let mut lines = answer.get_all(UPGRADE).iter();
+    let (Some(chosen), None) = (lines.next(), lines.next()) else {
+        return None;
+    };
+    elements(asked)
+        .any(|protocol| protocol.eq_ignore_ascii_case(chosen.as_bytes().trim_ascii()))
+        .then(|| chosen.clone())
+}
+
+/// Asks the next hop to switch to these protocols, or says that it is done. Call it after [`remove_hop_by_hop`].
+pub fn ask_to_switch(headers: &mut HeaderMap, protocols: HeaderValue) {
+    headers.insert(UPGRADE, protocols);
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+}
+
+fn elements(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let elements = value.as_bytes().split(|byte| *byte == b',');
+    elements.map(<[u8]>::trim_ascii)
+}
+
+/// Makes a head of HTTP/2 one of HTTP/1.1: one line of Cookie (RFC 9113 §8.2.3), and no Expect, which nobody answers.
+pub fn make_http_1(headers: &mut HeaderMap, survey: Survey) {
+    if survey.has(Field::Expect) {
+        headers.remove(EXPECT);
+    }
+    if let Entry::Occupied(entry) = headers.entry(COOKIE)
+        && entry.iter().nth(1).is_some()
+    {
+        let (name, crumbs) = entry.remove_entry_mult();
+        let crumbs: Vec<_> = crumbs.collect();
+        let crumbs: Vec<_> = crumbs.iter().map(HeaderValue::as_bytes).collect();
+        let cookie = HeaderValue::from_maybe_shared(Bytes::from(crumbs.join(&b"; "[..])))
+            .expect("field values joined by a semicolon are a field value");
+        headers.insert(name, cookie);
+    }
 }
 
 /// Whether a target has one of the forms that a gateway takes (RFC 9112 §3.2): a path, a URL of http or https, `*` with OPTIONS.
@@ -205,6 +283,9 @@ pub fn settle_host(
     match field {
         Some(value) if !is_authority(value.as_bytes()) => return Err(HostError::Invalid),
         None if version == Version::HTTP_11 => return Err(HostError::Missing),
+        None if version == Version::HTTP_2 && target.authority().is_none() => {
+            return Err(HostError::Missing);
+        }
         Some(_) | None => {}
     }
     if let Some(authority) = target.authority() {
@@ -212,6 +293,15 @@ pub fn settle_host(
             return Err(HostError::Invalid);
         }
         let value = HeaderValue::from_str(authority.as_str()).map_err(|_| HostError::Invalid)?;
+        // RFC 9113 §8.3.1: two hosts in one request are two readings of it.
+        let agrees = |field: &HeaderValue| {
+            field
+                .as_bytes()
+                .eq_ignore_ascii_case(authority.as_str().as_bytes())
+        };
+        if version == Version::HTTP_2 && field.is_some_and(|field| !agrees(field)) {
+            return Err(HostError::Several);
+        }
         headers.insert(HOST, value.clone());
         return Ok(Some(value));
     }

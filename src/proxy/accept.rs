@@ -5,7 +5,8 @@
 use crate::proxy::converse::converse;
 use crate::proxy::doorkeeper::{Doorkeeper, pause};
 use crate::proxy::greet::{Terms, greet};
-use crate::proxy::socket::{OpenDoor, Visitor};
+use crate::proxy::multiplex;
+use crate::proxy::socket::{OpenDoor, Protocol, Visitor};
 use crate::proxy::worker::{Worker, WorkerParts};
 use crate::telemetry::Held;
 use std::io;
@@ -188,8 +189,11 @@ fn begin(worker: &Arc<Worker>, arrival: Arrival) {
     let serving = Arc::clone(worker);
     worker.spawn(async move {
         let _counted: (Load, Held) = (load, shown);
-        if let Some(guest) = greet(socket, peer, &terms, serving.telemetry()).await {
-            converse(serving, guest).await;
+        if let Some(guest) = greet(socket, peer, &terms, &serving).await {
+            match guest.protocol {
+                Protocol::Http1 => converse(serving, guest).await,
+                Protocol::Http2 => Box::pin(multiplex::converse(serving, guest)).await,
+            }
         }
     });
 }

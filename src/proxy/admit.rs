@@ -9,7 +9,7 @@ use crate::message::survey::Survey;
 use crate::proxy::failure::Refusal;
 use crate::proxy::worker::Worker;
 use http::request::Parts;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Version};
 
 /// Refuses what can't be forwarded, whatever the route. The request's Host.
 pub(super) fn admit(
@@ -20,6 +20,9 @@ pub(super) fn admit(
 ) -> Result<Option<HeaderValue>, Refusal> {
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::Method);
+    }
+    if head.version == Version::HTTP_2 {
+        hop::make_http_1(&mut head.headers, survey);
     }
     if !hop::is_target(&head.method, &head.uri) {
         return Err(Refusal::Target);

@@ -6,10 +6,11 @@ use crate::proxy::greet::Guest;
 use crate::proxy::phases::{Lasting, Pulse, Watched};
 use crate::proxy::serve::{Serving, serve};
 use crate::proxy::socket::Socket;
+use crate::proxy::tunnel;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Rejected;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::rt::Write;
 use hyper::server::conn::http1;
@@ -24,7 +25,10 @@ use std::task::{Context, Poll, ready};
 const DEFAULT_FIELDS: usize = 100;
 
 /// Serves a connection until its client leaves, or is made to.
-pub(super) async fn converse(worker: Arc<Worker>, Guest { socket, address }: Guest) {
+pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
+    let Guest {
+        socket, address, ..
+    } = guest;
     let telemetry = Arc::clone(worker.telemetry());
     let address = Arc::new(address);
     let pulse = Arc::new(Pulse::default());
@@ -53,7 +57,14 @@ pub(super) async fn converse(worker: Arc<Worker>, Guest { socket, address }: Gue
     .await;
     let process = telemetry.process();
     match end {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => {
+            if let Some(far) = pulse.exit.take() {
+                let parts = connection.into_parts();
+                let near = parts.io.into_inner().into_inner();
+                // It is rare, and large.
+                Box::pin(tunnel::run(near, parts.read_buf, far, &telemetry)).await;
+            }
+        }
         Ok(Err(error)) => {
             if let Some(reason) = refused_by_hyper(&error) {
                 process.rejected(reason);
@@ -89,6 +100,7 @@ impl Future for Answering {
         let mut answered = ready!(Pin::new(&mut self.serving).poll(cx));
         if self.worker.is_leaving()
             && let Ok(answer) = &mut answered
+            && answer.status() != StatusCode::SWITCHING_PROTOCOLS
         {
             let close = HeaderValue::from_static("close");
             answer.headers_mut().insert(CONNECTION, close);

@@ -52,7 +52,10 @@ impl Refusal {
         match error {
             BodyError::TooLarge => Self::BodyTooLarge,
             BodyError::TooSlow => Self::BodyTooSlow,
-            BodyError::Client(_) | BodyError::Upstream(_) | BodyError::Unwanted => Self::BrokenBody,
+            BodyError::Client(_)
+            | BodyError::Withdrawn
+            | BodyError::Upstream(_)
+            | BodyError::Unwanted => Self::BrokenBody,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::proxy::failure::{self, Refusal};
 use crate::proxy::meter::Meter;
 use crate::proxy::observe::Sampled;
 use crate::proxy::outbox::Outbox;
+use crate::proxy::tunnel::Upgrade;
 use crate::proxy::upload::Upload;
 use crate::proxy::worker::Worker;
 use crate::route::decide::{Decision, Why};
@@ -70,6 +71,7 @@ pub(super) struct Exchange {
     pub(super) meter: Option<Meter>,
     pub(super) sampled: Option<Sampled>,
     pub(super) shown: Option<Shown>,
+    pub(super) upgrade: Option<Box<Upgrade>>,
 }
 
 impl Exchange {
@@ -169,6 +171,7 @@ impl Exchange {
             request: outbox,
             timeout: group.common().settings().timeout,
             progress: self.upload.as_ref().map(|upload| upload.progress()),
+            upgrade: self.upgrade.as_ref().map(|upgrade| &upgrade.protocols),
         };
         send(self.worker.pools(), group, dispatch).await
     }
@@ -193,7 +196,13 @@ impl Exchange {
         if let Some(upload) = &self.upload {
             upload.answered();
         }
-        let (mut head, incoming) = answer.response.into_parts();
+        let (mut head, mut incoming) = answer.response.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(upgrade) = self.upgrade.take()
+            && let Some(far) = incoming.take_tunnel()
+        {
+            upgrade.connection.exit.open(far);
+        }
         // The version is that of the other connection, and so is what hyper noted beside the fields.
         head.version = Version::HTTP_11;
         head.extensions.clear();

@@ -24,6 +24,8 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Intake {
     incoming: Incoming,
+    /// Whether it says by itself that it has ended. In HTTP/2 hyper takes a stream that is reset without an error for one that has ended.
+    says_its_end: bool,
     /// Bytes that may still come.
     room: usize,
     pace: Pace,
@@ -43,6 +45,7 @@ impl Intake {
     ) -> Self {
         Self {
             incoming,
+            says_its_end: false,
             room: limits.body_size,
             pace: Pace::new(limits),
             alarm: Alarm::default(),
@@ -50,6 +53,12 @@ impl Intake {
             memory: memory.clone(),
             busy: busy.clone(),
         }
+    }
+
+    /// One that has come by HTTP/2.
+    pub(super) fn of_http_2(mut self) -> Self {
+        self.says_its_end = true;
+        self
     }
 
     /// The memory that its bytes count in.
@@ -69,7 +78,8 @@ impl Intake {
             return Poll::Ready(Some(Err(BodyError::TooSlow)));
         };
         let Some(frame) = frame else {
-            return Poll::Ready(None);
+            let cut = self.says_its_end && !self.incoming.is_end_stream();
+            return Poll::Ready(cut.then_some(Err(BodyError::Withdrawn)));
         };
         Poll::Ready(Some(frame.map_err(BodyError::Client).and_then(|frame| {
             let length = frame.data_ref().map_or(0, Bytes::len);

@@ -5,6 +5,7 @@
 //!
 //! Everything that touches a [`Pulse`] runs on one thread, so that plain loads and stores are enough where nobody counts.
 
+use crate::proxy::exit::Exit;
 use http::{Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -41,6 +42,8 @@ pub(super) struct Pulse {
     blocked: AtomicUsize,
     /// Writes that found room.
     written: AtomicU32,
+    /// Where the connection leads after its last answer.
+    pub(super) exit: Exit,
     /// The end of the answer is the end of the connection, for all that the client knows.
     ends_by_closing: AtomicBool,
     /// Wakes the task that moves the connection.
@@ -106,6 +109,11 @@ impl Busy {
     fn new(pulse: Arc<Pulse>) -> Self {
         pulse.busy.fetch_add(1, Relaxed);
         Self(pulse)
+    }
+
+    /// What the connection does.
+    pub(super) fn pulse(&self) -> &Arc<Pulse> {
+        &self.0
     }
 
     /// What was read was a body, not the beginning of a head; and nobody reads it any more.

@@ -16,6 +16,7 @@ use crate::proxy::observe::Sampled;
 use crate::proxy::outbox::Outbox;
 use crate::proxy::phases::Busy;
 use crate::proxy::prefix::Prefix;
+use crate::proxy::tunnel::Upgrade;
 use crate::proxy::upload::{Expects, Upload};
 use crate::proxy::worker::Worker;
 use crate::route::bucket::{BUCKETS, Share};
@@ -107,6 +108,7 @@ struct Admitted {
     /// None if the request has no body.
     body: Option<Box<Intake>>,
     expects: Expects,
+    upgrade: Option<Box<Upgrade>>,
 }
 
 impl Admitted {
@@ -123,7 +125,11 @@ impl Admitted {
         let announced = incoming.size_hint().lower();
         let body = (!incoming.is_end_stream()).then(|| {
             let (telemetry, memory) = (worker.telemetry(), worker.bodies());
-            Box::new(Intake::new(incoming, limits, telemetry, memory, busy))
+            let intake = Intake::new(incoming, limits, telemetry, memory, busy);
+            Box::new(match head.version {
+                Version::HTTP_2 => intake.of_http_2(),
+                _ => intake,
+            })
         });
         let survey = Survey::of(&head.headers);
         let expects = if hop::expects_continue(head.version, &head.headers, survey) {
@@ -158,6 +164,14 @@ impl Admitted {
             return Err(Box::new(refuse(&worker, refusal, &head.method, upload)));
         }
         let read = decide::is_read(&route.policy, &head.method);
+        let upgrade = hop::upgrade(head.version, &head.method, &head.headers, survey);
+        let upgrade = upgrade.map(|protocols| {
+            let connection = Arc::clone(busy.pulse());
+            Box::new(Upgrade {
+                protocols,
+                connection,
+            })
+        });
         Ok(Self {
             worker,
             plan,
@@ -171,6 +185,7 @@ impl Admitted {
             host,
             body,
             expects,
+            upgrade,
         })
     }
 
@@ -218,7 +233,10 @@ impl Admitted {
                     .for_each(|upload| self.worker.drain(upload));
             }
             // The client has left: nobody reads this.
-            BodyError::Client(_) | BodyError::Upstream(_) | BodyError::Unwanted => {
+            BodyError::Client(_)
+            | BodyError::Withdrawn
+            | BodyError::Upstream(_)
+            | BodyError::Unwanted => {
                 return AnswerBody::local(&problem, &self.head.method);
             }
         }
@@ -237,6 +255,7 @@ impl Admitted {
             survey,
             host,
             mut head,
+            upgrade,
             ..
         } = self;
         let peer = Peer {
@@ -249,7 +268,9 @@ impl Admitted {
             .unwrap_or_default();
         let key = key_of(&route, &head, &captures, &prefix, &peer);
         let decision = decide::decide(&route.policy, &plan.switches, read, key.as_deref());
-        let sampled = decide::is_mirrored(&route.policy, &plan.switches, read)
+        // What may become a tunnel has no answer to compare.
+        let sampled = upgrade.is_none()
+            && decide::is_mirrored(&route.policy, &plan.switches, read)
             && is_sampled(decide::sampling(
                 &route.policy,
                 &plan.switches,
@@ -264,6 +285,9 @@ impl Admitted {
             .debug_headers
             .then(|| Shown::new(&route, decision, plan.generation));
         prepare(&mut head, survey, (&peer, host.as_ref()), &worker, &route);
+        if let Some(upgrade) = &upgrade {
+            hop::ask_to_switch(&mut head.headers, upgrade.protocols.clone());
+        }
         let sampled = sampled
             .then(|| {
                 Sampled::take(
@@ -284,6 +308,7 @@ impl Admitted {
             meter: Some(meter),
             sampled,
             shown,
+            upgrade,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A client at a Unix socket has no address; it counts as 127.0.0.1: only who is on this machine, and may write to the file, gets in.
 
+use bytes::Bytes;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
@@ -90,6 +91,35 @@ pub(super) enum Socket {
     Unix(tokio::net::UnixStream),
     /// One of the others inside TLS.
     Tls(Box<TlsStream<Self>>),
+    /// One of the others, and what was read of it already.
+    Begun(Box<Begun>),
+}
+
+/// A connection of which some bytes were read before it was known how it speaks.
+#[derive(Debug)]
+pub(super) struct Begun {
+    ahead: Bytes,
+    socket: Socket,
+}
+
+/// How a connection speaks: told once, before its first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+impl Socket {
+    /// Gives back what was read.
+    pub(super) fn with(self, ahead: Bytes) -> Self {
+        if ahead.is_empty() {
+            return self;
+        }
+        Self::Begun(Box::new(Begun {
+            ahead,
+            socket: self,
+        }))
+    }
 }
 
 impl Socket {
@@ -100,6 +130,7 @@ impl Socket {
             Self::Tcp(stream) => drop(stream.set_zero_linger()),
             Self::Unix(stream) => drop(stream),
             Self::Tls(stream) => stream.into_inner().0.reset(),
+            Self::Begun(begun) => begun.socket.reset(),
         }
     }
 }
@@ -114,6 +145,14 @@ impl AsyncRead for Socket {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Begun(begun) if begun.ahead.is_empty() => {
+                Pin::new(&mut begun.socket).poll_read(cx, buf)
+            }
+            Self::Begun(begun) => {
+                let length = begun.ahead.len().min(buf.remaining());
+                buf.put_slice(&begun.ahead.split_to(length));
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }
@@ -128,6 +167,7 @@ impl AsyncWrite for Socket {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Begun(begun) => Pin::new(&mut begun.socket).poll_write(cx, buf),
         }
     }
 
@@ -140,6 +180,7 @@ impl AsyncWrite for Socket {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Begun(begun) => Pin::new(&mut begun.socket).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -152,6 +193,7 @@ impl AsyncWrite for Socket {
             // The system keeps nothing back.
             Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Begun(begun) => Pin::new(&mut begun.socket).poll_flush(cx),
         }
     }
 
@@ -160,6 +202,7 @@ impl AsyncWrite for Socket {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Begun(begun) => Pin::new(&mut begun.socket).poll_shutdown(cx),
         }
     }
 }

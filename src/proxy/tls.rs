@@ -2,7 +2,7 @@
 //!
 //! There is one provider of cryptography, ring, and it is always named: a default of the process would panic with two in one tree.
 
-use crate::proxy::socket::Socket;
+use crate::proxy::socket::{Protocol, Socket};
 use arc_swap::ArcSwap;
 use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, ring};
@@ -16,10 +16,10 @@ use rustls::{RootCertStore, ServerConfig};
 use std::io;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 /// What clients may speak inside TLS, best first.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
+const HTTP_2: &[u8] = b"h2";
 
 /// What a listener's TLS is made of, as its files hold it in PEM.
 #[derive(Debug)]
@@ -91,11 +91,15 @@ impl Tls {
         Ok(())
     }
 
-    /// The handshake with one client.
-    pub(super) async fn accept(&self, socket: Socket) -> io::Result<TlsStream<Socket>> {
-        TlsAcceptor::from(self.config.load_full())
-            .accept(socket)
-            .await
+    /// The handshake with one client, and what was agreed on to speak.
+    pub(super) async fn accept(&self, socket: Socket) -> io::Result<(Socket, Protocol)> {
+        let acceptor = TlsAcceptor::from(self.config.load_full());
+        let stream = acceptor.accept(socket).await?;
+        let protocol = match stream.get_ref().1.alpn_protocol() {
+            Some(HTTP_2) => Protocol::Http2,
+            Some(_) | None => Protocol::Http1,
+        };
+        Ok((Socket::Tls(Box::new(stream)), protocol))
     }
 }
 

@@ -9,9 +9,10 @@ use crate::telemetry::{Role, Telemetry};
 use crate::upstream::Pools;
 use arc_swap::{ArcSwap, Cache};
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 /// What all workers share.
@@ -39,6 +40,8 @@ pub struct Worker {
     alive: mpsc::Sender<()>,
     /// The proxy stops: every answer is the last one of its connection.
     leaving: AtomicBool,
+    /// Wakes who waits for that.
+    left: Notify,
 }
 
 impl fmt::Debug for Worker {
@@ -62,6 +65,7 @@ impl Worker {
                 plan,
                 alive,
                 leaving: AtomicBool::new(false),
+                left: Notify::new(),
             }),
             ended,
         )
@@ -92,6 +96,17 @@ impl Worker {
     /// From now on every answer says that its connection closes.
     pub(super) fn leave(&self) {
         self.leaving.store(true, Relaxed);
+        self.left.notify_waiters();
+    }
+
+    /// Ends when the proxy begins to stop.
+    pub(super) async fn left(&self) {
+        let mut told = pin!(self.left.notified());
+        // Who is told between the look and the first poll must hear of it too.
+        told.as_mut().enable();
+        if !self.is_leaving() {
+            told.await;
+        }
     }
 
     pub(super) fn is_leaving(&self) -> bool {

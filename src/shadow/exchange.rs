@@ -55,6 +55,7 @@ pub(super) async fn ask(
             request: &mut request,
             timeout: route.shadow.timeout,
             progress: None,
+            upgrade: None,
         };
         let answer = send(pools, group, dispatch)
             .await

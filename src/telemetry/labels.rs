@@ -178,6 +178,10 @@ labels! {
         InFlight = "in_flight",
         /// The memory for bodies is used up.
         Memory = "memory",
+        /// A connection that did not begin with a header of the PROXY protocol where one was wanted.
+        ProxyProtocol = "proxy_protocol",
+        /// A connection that HTTP/2 was not kept to, or used to ask for more than it may.
+        Http2 = "http2",
     }
 
     /// What became of a changed file.

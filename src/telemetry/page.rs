@@ -81,6 +81,7 @@ metrics_table! {
     CERTIFICATES_GOOD: Gauge "crossfade_certificates_last_reload_successful", "0 while the certificates of a listener can't be used";
     CONNECTIONS: Gauge "crossfade_connections", "Open connections of clients";
     INFLIGHT: Gauge "crossfade_inflight_requests", "Requests that are being served";
+    TUNNELS: Gauge "crossfade_tunnels", "Connections that have switched to another protocol";
     BUILD_INFO: Gauge "crossfade_build_info", "1, labelled with the version";
 }
 

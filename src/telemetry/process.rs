@@ -11,6 +11,8 @@ pub struct ProcessMetrics {
     pub connections: GaugeCell,
     /// Requests that are being served.
     pub inflight: GaugeCell,
+    /// Connections that have switched to another protocol.
+    pub tunnels: GaugeCell,
     /// 1 while an override is in force, else 0.
     pub override_active: GaugeCell,
     /// Processes that were started to take over, and did not.
@@ -73,6 +75,7 @@ impl ProcessMetrics {
             (page::OVERRIDE, &self.override_active),
             (page::CONNECTIONS, &self.connections),
             (page::INFLIGHT, &self.inflight),
+            (page::TUNNELS, &self.tunnels),
         ] {
             page.metric(metric, |series| series.value(&[], gauge.value()));
         }

@@ -114,7 +114,7 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
         ),
         ("crossfade_upstream_connections", "gauge", "side", 2),
         ("crossfade_upstream_waiting", "gauge", "side", 2),
-        ("crossfade_rejected_total", "counter", "reason", 14),
+        ("crossfade_rejected_total", "counter", "reason", 16),
         ("crossfade_breaker_open", "gauge", "side role", 4),
         ("crossfade_endpoints", "gauge", "side state", 6),
         ("crossfade_retries_total", "counter", "side", 2),
@@ -152,6 +152,7 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
         ("crossfade_config_reloads_total", "counter", "result", 3),
         ("crossfade_handover_failures_total", "counter", "", 1),
         ("crossfade_connections", "gauge", "", 1),
+        ("crossfade_tunnels", "gauge", "", 1),
         ("crossfade_inflight_requests", "gauge", "", 1),
         ("crossfade_build_info", "gauge", "version", 1),
     ];

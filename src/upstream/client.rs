@@ -46,6 +46,8 @@ pub(super) struct Client {
 enum Mover {
     Holder(Moved),
     Task(Task),
+    /// Nobody: hyper has done with it. It may have been told to switch to another protocol.
+    Over(Moved),
     /// Nobody: it is closed.
     Nobody,
 }
@@ -204,6 +206,18 @@ impl Client {
             .map(|stream| (stream, held))
     }
 
+    /// The connection after an answer that switches protocols, and what was read beyond that answer.
+    pub(super) fn into_tunnel(self) -> Option<(TcpStream, Bytes, Held)> {
+        let (Mover::Holder(moved) | Mover::Over(moved)) = self.mover else {
+            return None;
+        };
+        let (connection, held) = *moved;
+        let parts = connection.into_parts();
+        let (stream, rest) = parts.io.into_inner().into_rest();
+        let begun = [parts.read_buf, rest].concat();
+        Some((stream, begun.into(), held))
+    }
+
     /// Moves bytes, then looks whether what is waited for has come of it.
     fn follow<T>(
         &mut self,
@@ -227,8 +241,10 @@ impl Client {
         if let Mover::Holder(moved) = &mut self.mover {
             let mut quiet = Context::from_waker(&self.waker);
             // What broke is told to the request or the body that is under way; an idle connection may close as it likes.
-            if Pin::new(&mut moved.0).poll(&mut quiet).is_ready() {
-                self.mover = Mover::Nobody;
+            if Pin::new(&mut moved.0).poll(&mut quiet).is_ready()
+                && let Mover::Holder(moved) = std::mem::replace(&mut self.mover, Mover::Nobody)
+            {
+                self.mover = Mover::Over(moved);
             }
         }
     }
@@ -236,7 +252,7 @@ impl Client {
     fn lend(&mut self) {
         self.mover = match std::mem::replace(&mut self.mover, Mover::Nobody) {
             Mover::Holder(moved) => Mover::Task(Task::start(moved)),
-            other @ (Mover::Task(_) | Mover::Nobody) => other,
+            other @ (Mover::Task(_) | Mover::Over(_) | Mover::Nobody) => other,
         };
     }
 

@@ -79,7 +79,10 @@ pub fn clients_part(error: &hyper::Error) -> Option<&BodyError> {
         .find(|cause| {
             matches!(
                 cause,
-                BodyError::Client(_) | BodyError::TooLarge | BodyError::TooSlow
+                BodyError::Client(_)
+                    | BodyError::Withdrawn
+                    | BodyError::TooLarge
+                    | BodyError::TooSlow
             )
         })
 }

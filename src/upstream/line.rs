@@ -56,6 +56,11 @@ impl Line {
         let shown = self.before.is_empty() && matches!(self.sending, Sending::Open);
         shown.then_some(self.stream)
     }
+
+    /// The connection, and what was read of it that hyper has not seen.
+    pub(super) fn into_rest(self) -> (TcpStream, Bytes) {
+        (self.stream, self.before)
+    }
 }
 
 impl AsyncRead for Line {

@@ -28,3 +28,4 @@ pub use group::{Endpoints, Group};
 pub use guard::{Guard, Outcome, Pass, Probe};
 pub use pool::Pools;
 pub use send::{Answer, Arriving, Dispatch, out_of_time, send};
+pub use wire::Far;

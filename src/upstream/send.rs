@@ -5,16 +5,16 @@
 //! Where a side has several endpoints another one gets that try, also after a connection that could not be made, or a new one that broke.
 
 use crate::message::body::{Outgoing, Progress};
-use crate::message::hop::{is_only_chunked, remove_hop_by_hop};
+use crate::message::hop::{ask_to_switch, is_only_chunked, remove_hop_by_hop, switches_to};
 use crate::message::survey::Survey;
 use crate::telemetry::Role;
 use crate::upstream::endpoint::{Endpoint, InFlight};
 use crate::upstream::failure::Fault;
 use crate::upstream::group::Group;
 use crate::upstream::pool::Pools;
-use crate::upstream::wire::{Asked, Content, Wire};
+use crate::upstream::wire::{Asked, Content, Far, Wire};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub struct Dispatch<'a> {
     pub timeout: Duration,
     /// Tells about a streamed body.
     pub progress: Option<&'a Progress>,
+    /// The protocols that the request asks to switch to, if it does.
+    pub upgrade: Option<&'a HeaderValue>,
 }
 
 /// The head of an answer, its body to come.
@@ -66,6 +68,11 @@ impl Arriving {
     pub fn close(&mut self) {
         self.wire = None;
         self.in_flight = None;
+    }
+
+    /// The side's end of a tunnel, after an answer that switches protocols.
+    pub fn take_tunnel(&mut self) -> Option<Far> {
+        self.wire.take()?.into_tunnel()
     }
 
     /// The endpoint that answers.
@@ -139,7 +146,10 @@ pub async fn send(
         Some(_) => Box::pin(stream(&mut wire, started, &mut dispatch)).await,
     };
     match asked {
-        Asked::Answered(response) => finish(pools, endpoint, (response, wire, started), in_flight),
+        Asked::Answered(response) => {
+            let answer = (response, wire, started);
+            finish(pools, endpoint, dispatch.upgrade, answer, in_flight)
+        }
         Asked::Failed(fault) => {
             if matches!(fault, Fault::Reset(_)) && dispatch.request.is_none() {
                 *dispatch.request = wire
@@ -183,7 +193,10 @@ async fn again(
     let mut wire = pools.fresh(endpoint).await.map_err(failed)?;
     let started = Instant::now();
     match stream(&mut wire, started, &mut dispatch).await {
-        Asked::Answered(response) => finish(pools, endpoint, (response, wire, started), in_flight),
+        Asked::Answered(response) => {
+            let answer = (response, wire, started);
+            finish(pools, endpoint, dispatch.upgrade, answer, in_flight)
+        }
         Asked::Failed(fault) => Err(failed(fault)),
         Asked::Late => Err(failed(Fault::Timeout)),
     }
@@ -228,13 +241,16 @@ pub async fn out_of_time(started: Instant, timeout: Duration, progress: Option<&
 fn finish(
     pools: &Arc<Pools>,
     endpoint: &Arc<Endpoint>,
+    upgrade: Option<&HeaderValue>,
     (mut response, wire, started): (Response<Content>, Box<Wire>, Instant),
     in_flight: Option<InFlight>,
 ) -> Result<Answer, Fault> {
     let elapsed = started.elapsed();
     let survey = Survey::of(response.headers());
+    let mut switched = None;
     let fault = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        Some(Fault::Switched)
+        switched = upgrade.and_then(|asked| switches_to(asked, response.headers()));
+        switched.is_none().then_some(Fault::Switched)
     } else if !is_only_chunked(response.headers(), survey) {
         Some(Fault::TransferCoding)
     } else {
@@ -245,6 +261,9 @@ fn finish(
     }
     endpoint.answered(pools.role(), response.status());
     remove_hop_by_hop(response.headers_mut(), survey);
+    if let Some(protocol) = switched {
+        ask_to_switch(response.headers_mut(), protocol);
+    }
     let response = response.map(|content| Arriving {
         content,
         pools: Arc::clone(pools),

@@ -36,6 +36,16 @@ pub(super) struct Wire {
     pub(super) elsewhere: bool,
 }
 
+/// A side's end of a tunnel. It counts as one of the side's connections.
+#[derive(Debug)]
+pub struct Far {
+    /// The connection.
+    pub stream: TcpStream,
+    /// What the side has sent already.
+    pub begun: Bytes,
+    _held: Held,
+}
+
 /// Who speaks.
 #[derive(Debug)]
 enum Talk {
@@ -223,6 +233,19 @@ impl Wire {
             }
             (Talk::Plain(_) | Talk::Hyper(_) | Talk::Nobody, _) => Poll::Ready(None),
         }
+    }
+
+    /// The connection after an answer that switches protocols.
+    pub(super) fn into_tunnel(self) -> Option<Far> {
+        let Talk::Hyper(client) = self.talk else {
+            return None;
+        };
+        let (stream, begun, held) = client.into_tunnel()?;
+        Some(Far {
+            stream,
+            begun,
+            _held: held,
+        })
     }
 
     /// Whether it takes another request. For a connection whose last answer has ended.

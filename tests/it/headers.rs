@@ -38,7 +38,7 @@ fn hop_by_hop_fields_stay_on_their_connection(workers: usize) {
             ("keep-alive", "timeout=5"),
             ("proxy-connection", "keep-alive"),
             ("te", "gzip"),
-            ("upgrade", "websocket"),
+            ("upgrade", "h2c"),
             ("authorization", "Basic eA=="),
         ],
         b"",

@@ -8,6 +8,7 @@
     reason = "the harness bounds its waiting by a clock, and its backends start tasks of their own"
 )]
 
+mod attacks;
 mod breaker;
 mod clock;
 mod commands;
@@ -27,12 +28,14 @@ mod gone;
 mod handover;
 mod harness;
 mod headers;
+mod http2;
 mod isolation;
 mod limits;
 mod listeners;
 mod live;
 mod pools;
 mod prometheus;
+mod proxy_protocol;
 mod shadow;
 mod split;
 mod stale;
@@ -41,3 +44,4 @@ mod supervised;
 mod tidy;
 mod tls;
 mod trailers;
+mod tunnel;

@@ -15,6 +15,7 @@ with_one_worker_and_with_four!(
     the_certificate_is_that_of_the_name,
     clients_without_a_certificate_stay_out_where_one_is_wanted,
     handshakes_that_do_not_end_hold_nobody_up,
+    handshakes_that_take_too_long_are_ended,
     what_is_no_tls_is_closed_and_counted,
     certificates_are_renewed_while_connections_stand,
     new_certificates_that_cannot_be_used_leave_the_old_ones,
@@ -247,4 +248,24 @@ fn a_start_without_certificates_says_which_file_is_wrong() {
     ca.sign(&["a.test"]).place(folder.path(), "a");
     std::fs::write(folder.path().join("a.key"), "text").unwrap();
     check("a.key: the key of certificate 0 is no private key");
+}
+
+fn handshakes_that_take_too_long_are_ended(workers: usize) {
+    let ca = Authority::new();
+    let backend = Backend::text("ok");
+    let proxy = Setup::both(&backend)
+        .listens(ONE)
+        .set("limits", "tls_timeout = \"200ms\"")
+        .workers(workers)
+        .start_with(|folder, text| {
+            ca.sign(&["a.test"]).place(folder, "a");
+            std::fs::write(folder.join("routes.toml"), text).unwrap();
+            folder.join("routes.toml")
+        });
+    let mut silent = proxy.client();
+    let mut half = proxy.client();
+    half.send([22, 3, 1, 2, 0, 1]);
+    assert_eq!(silent.rest().0, b"");
+    assert_eq!(half.rest().0, b"");
+    proxy.wait_for_metric("crossfade_rejected_total", &[("reason", "tls")], 2.0);
 }

@@ -301,3 +301,117 @@ proptest! {
         prop_assert!(!headers.contains_key(CONNECTION) && !headers.contains_key(TE));
     }
 }
+
+#[test]
+fn what_may_be_switched_to() {
+    let check = |version: Version, method: Method, lines: &[(&str, &str)], expected: bool| {
+        let headers = fields(lines);
+        let found = upgrade(version, &method, &headers, Survey::of(&headers));
+        assert_eq!(found.is_some(), expected, "{version:?} {method} {lines:?}");
+    };
+    let (one, get) = (Version::HTTP_11, || Method::GET);
+    let asked = |protocols| [("upgrade", protocols), ("connection", "x, Upgrade")];
+    for good in ["websocket", "WebSocket, chat/2", "httpx", "h2x"] {
+        check(one, get(), &asked(good), true);
+    }
+    for bad in [
+        "",
+        "h2c",
+        "websocket, H2C",
+        "h2",
+        "HTTP/2.0",
+        "TLS/1.0",
+        "websocket,,chat",
+    ] {
+        check(one, get(), &asked(bad), false);
+    }
+    check(Version::HTTP_10, get(), &asked("websocket"), false);
+    check(Version::HTTP_2, get(), &asked("websocket"), false);
+    check(one, Method::POST, &asked("websocket"), false);
+    let [upgrade, connection] = asked("websocket");
+    check(one, get(), &[upgrade], false);
+    check(one, get(), &[upgrade, ("connection", "close")], false);
+    check(one, get(), &[upgrade, upgrade, connection], false);
+    check(
+        one,
+        get(),
+        &[upgrade, connection, ("content-length", "0")],
+        false,
+    );
+    check(
+        one,
+        get(),
+        &[upgrade, connection, ("transfer-encoding", "chunked")],
+        false,
+    );
+}
+
+#[test]
+fn an_answer_switches_to_one_of_what_was_asked_for() {
+    let check = |asked: &str, lines: &[(&str, &str)], expected: bool| {
+        let asked = HeaderValue::from_str(asked).unwrap();
+        let found = switches_to(&asked, &fields(lines));
+        assert_eq!(found.is_some(), expected, "{asked:?} {lines:?}");
+    };
+    check("websocket", &[("upgrade", "WebSocket")], true);
+    check("chat/2, websocket", &[("upgrade", "chat/2")], true);
+    check("websocket", &[], false);
+    check("websocket", &[("upgrade", "chat")], false);
+    check("websocket, chat", &[("upgrade", "websocket, chat")], false);
+    check(
+        "websocket",
+        &[("upgrade", "websocket"), ("upgrade", "websocket")],
+        false,
+    );
+}
+
+#[test]
+fn a_head_of_http_2_becomes_one_of_http_1() {
+    let check = |lines: &[(&str, &str)], expected: &[(&str, &str)]| {
+        let mut headers = fields(lines);
+        let survey = Survey::of(&headers);
+        make_http_1(&mut headers, survey);
+        assert_eq!(headers, fields(expected));
+    };
+    check(&[("accept", "x")], &[("accept", "x")]);
+    check(&[("cookie", "a=1")], &[("cookie", "a=1")]);
+    check(
+        &[
+            ("cookie", "a=1"),
+            ("accept", "x"),
+            ("cookie", "b=2; c=3"),
+            ("cookie", ""),
+        ],
+        &[("accept", "x"), ("cookie", "a=1; b=2; c=3; ")],
+    );
+    check(
+        &[("expect", "100-continue"), ("accept", "x")],
+        &[("accept", "x")],
+    );
+}
+
+#[test]
+fn a_request_of_http_2_has_one_host() {
+    let check = |target: &str, lines: &[(&str, &str)], expected: Result<&str, HostError>| {
+        let mut headers = fields(lines);
+        let survey = Survey::of(&headers);
+        let target: Uri = target.parse().unwrap();
+        let host = settle_host(Version::HTTP_2, &target, &mut headers, survey);
+        let host = host.map(|host| host.unwrap().to_str().unwrap().to_owned());
+        assert_eq!(host, expected.map(str::to_owned), "{target} {lines:?}");
+    };
+    check("https://a.test/x", &[], Ok("a.test"));
+    check("https://a.test/x", &[("host", "A.test")], Ok("a.test"));
+    check(
+        "https://a.test/x",
+        &[("host", "b.test")],
+        Err(HostError::Several),
+    );
+    check(
+        "https://a.test/x",
+        &[("host", "a.test:443")],
+        Err(HostError::Several),
+    );
+    check("/x", &[("host", "a.test")], Ok("a.test"));
+    check("/x", &[], Err(HostError::Missing));
+}

@@ -324,6 +324,19 @@ impl Client {
         }
     }
 
+    /// Reads and forgets what has arrived; whether the other end has closed.
+    pub(crate) fn skim(&mut self) -> bool {
+        self.stream.socket().set_nonblocking(true).unwrap();
+        let closed = loop {
+            match self.more() {
+                Ok(()) => self.read.clear(),
+                Err(error) => break error.kind() != ErrorKind::WouldBlock,
+            }
+        };
+        self.stream.socket().set_nonblocking(false).unwrap();
+        closed
+    }
+
     /// Whether bytes or an end have arrived that were not read yet.
     pub(crate) fn has_news(&mut self) -> bool {
         let socket = self.stream.socket();

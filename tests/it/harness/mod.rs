@@ -9,6 +9,7 @@
 
 pub(crate) mod backend;
 pub(crate) mod client;
+pub(crate) mod http2;
 pub(crate) mod metrics;
 pub(crate) mod peer;
 pub(crate) mod program;

@@ -101,7 +101,15 @@ pub(crate) fn connect(
     name: &str,
     config: ClientConfig,
 ) -> io::Result<Secured> {
-    let stream = TcpStream::connect(address)?;
+    shake_hands(TcpStream::connect(address)?, name, config)
+}
+
+/// Shakes hands over a connection that stands.
+pub(crate) fn shake_hands(
+    stream: TcpStream,
+    name: &str,
+    config: ClientConfig,
+) -> io::Result<Secured> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;

@@ -1,0 +1,239 @@
+//! Clients that speak HTTP/2: an honest one over the library, and frames by hand for those who are not.
+
+use super::PATIENCE;
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{RecvStream, SendStream};
+use http::{HeaderMap, Request};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+
+/// A connection. Its requests may run at once.
+#[derive(Debug)]
+pub(crate) struct Http2 {
+    runtime: Runtime,
+    sender: SendRequest<Bytes>,
+    ended: JoinHandle<Result<(), h2::Error>>,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) trailers: HeaderMap,
+}
+
+impl Http2 {
+    /// With prior knowledge, in the clear.
+    #[track_caller]
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        Self::over(|| async move { TcpStream::connect(address).await.unwrap() })
+    }
+
+    /// The same after some other bytes.
+    #[track_caller]
+    pub(crate) fn introduced(address: SocketAddr, first: &'static [u8]) -> Self {
+        Self::over(|| async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(first).await.unwrap();
+            stream
+        })
+    }
+
+    /// By ALPN, inside TLS.
+    #[track_caller]
+    pub(crate) fn secured(address: SocketAddr, name: &str, config: ClientConfig) -> Self {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        Self::over(|| async move {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let stream = TlsConnector::from(Arc::new(config))
+                .connect(name, stream)
+                .await;
+            let stream = stream.unwrap();
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            stream
+        })
+    }
+
+    fn over<S, F>(open: impl FnOnce() -> F) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        F: Future<Output = S>,
+    {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (sender, connection) = runtime.block_on(async {
+            let stream = open().await;
+            h2::client::handshake(stream).await.unwrap()
+        });
+        let ended = runtime.spawn(connection);
+        Self {
+            runtime,
+            sender,
+            ended,
+        }
+    }
+
+    /// Sends a head, and perhaps no more.
+    #[track_caller]
+    pub(crate) fn send(
+        &self,
+        request: Request<()>,
+        end: bool,
+    ) -> (ResponseFuture, SendStream<Bytes>) {
+        let mut sender = self.wait(self.sender.clone().ready()).unwrap();
+        sender.send_request(request, end).unwrap()
+    }
+
+    /// A request with a whole body, and its answer.
+    #[track_caller]
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &'static [u8],
+    ) -> Answered {
+        let (response, mut stream) = self.send(head(method, path, headers), body.is_empty());
+        if !body.is_empty() {
+            stream.send_data(Bytes::from_static(body), true).unwrap();
+        }
+        self.answer(response).unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answered {
+        self.request("GET", path, &[], b"")
+    }
+
+    /// A whole answer, or how it broke.
+    #[track_caller]
+    pub(crate) fn answer(&self, response: ResponseFuture) -> Result<Answered, h2::Error> {
+        self.wait(async {
+            let (head, mut stream) = response.await?.into_parts();
+            let mut body = Vec::new();
+            while let Some(data) = stream.data().await {
+                let data = data?;
+                stream.flow_control().release_capacity(data.len())?;
+                body.extend_from_slice(&data);
+            }
+            let trailers = stream.trailers().await?.unwrap_or_default();
+            Ok(Answered {
+                status: head.status.as_u16(),
+                headers: head.headers,
+                body: body.into(),
+                trailers,
+            })
+        })
+    }
+
+    /// The next piece of a body.
+    #[track_caller]
+    pub(crate) fn piece(&self, stream: &mut RecvStream) -> Bytes {
+        let data = self.wait(stream.data()).unwrap().unwrap();
+        stream.flow_control().release_capacity(data.len()).unwrap();
+        data
+    }
+
+    /// Waits for something, but not for ever.
+    #[track_caller]
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        let work = async { tokio::time::timeout(PATIENCE, work).await };
+        self.runtime.block_on(work).expect("it never came")
+    }
+
+    /// How the connection ended.
+    #[track_caller]
+    pub(crate) fn end(self) -> Result<(), h2::Error> {
+        let ended = self.runtime.block_on(async {
+            drop(self.sender);
+            tokio::time::timeout(PATIENCE, self.ended).await
+        });
+        ended.expect("the connection never ended").unwrap()
+    }
+}
+
+/// A request to `test.example`.
+#[track_caller]
+pub(crate) fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<()> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("http://test.example{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap()
+}
+
+/// What a connection begins with: the preface, and settings.
+pub(crate) fn preface(settings: &[(u16, u32)]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    for (name, value) in settings {
+        payload.extend(name.to_be_bytes());
+        payload.extend(value.to_be_bytes());
+    }
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(SETTINGS, 0, 0, &payload));
+    bytes
+}
+
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
+/// Of DATA and HEADERS.
+pub(crate) const END_STREAM: u8 = 1;
+/// Of HEADERS and CONTINUATION.
+pub(crate) const END_HEADERS: u8 = 4;
+/// A name in [`SETTINGS`].
+pub(crate) const INITIAL_WINDOW_SIZE: u16 = 4;
+
+/// One frame (RFC 9113 §4.1).
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut bytes = length[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// Fields as HPACK writes them without a table (RFC 7541 §6.2.2).
+pub(crate) fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            assert!(text.len() < 127, "lengths of one byte");
+            block.push(text.len() as u8);
+            block.extend(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// The HEADERS of a request to `test.example`.
+pub(crate) fn request(stream: u32, method: &str, path: &str, flags: u8) -> Vec<u8> {
+    let block = fields(&[
+        (":method", method),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "test.example"),
+    ]);
+    frame(HEADERS, flags | END_HEADERS, stream, &block)
+}
