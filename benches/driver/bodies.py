@@ -18,7 +18,7 @@ def body(size: int, variant: str) -> str:
         last = document["items"][-1]
         last["in_stock"] = (last["in_stock"] + 1) % 10
     if variant == REORDERED:
-        document = _reversed(document)
+        document = reversed_keys(document)
     text = _text(document)
     if len(text) != size:
         raise AssertionError(f"a body of {len(text)} bytes instead of {size}")
@@ -47,11 +47,12 @@ def _item(number: int) -> dict:
     }
 
 
-def _reversed(value):
+def reversed_keys(value):
+    """The same value, the members of each object in the opposite order."""
     if isinstance(value, dict):
-        return {key: _reversed(value[key]) for key in reversed(value)}
+        return {key: reversed_keys(value[key]) for key in reversed(value)}
     if isinstance(value, list):
-        return [_reversed(element) for element in value]
+        return [reversed_keys(element) for element in value]
     return value
 
 

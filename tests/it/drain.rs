@@ -1,6 +1,5 @@
 //! Answers of the proxy's own to requests whose body was not read, and the graceful stop.
 
-use crate::harness::backend::Piece;
 use crate::harness::client::Ending;
 use crate::harness::proxy::own_address;
 use crate::harness::{
@@ -152,13 +151,7 @@ fn a_stop_tells_idle_connections_with_their_next_answer(workers: usize) {
 fn an_answer_under_way_at_a_stop_is_not_the_last_one(workers: usize) {
     let gate = Gate::default();
     let opened = gate.clone();
-    let backend = Backend::start(move |_| {
-        Reply::status(200).pieces(vec![
-            Piece::Data("begun, ".into()),
-            Piece::Wait(opened.clone()),
-            Piece::Data("and done".into()),
-        ])
-    });
+    let backend = Backend::start(move |_| Reply::halting_at(&opened));
     let mut proxy = Setup::both(&backend)
         .listen(own_address())
         .workers(workers)

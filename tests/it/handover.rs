@@ -6,12 +6,11 @@ mod load;
 use crate::harness::client::{admin, get};
 use crate::harness::metrics::Page;
 use crate::harness::program::{Program, crossfade};
-use crate::harness::{Backend, Client, PATIENCE, Setup, wait_until};
+use crate::harness::{Backend, Client, Manager, Setup, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
@@ -212,26 +211,19 @@ fn a_unix_socket_is_handed_over_with_its_file() {
 #[test]
 fn a_service_manager_is_told_who_serves() {
     let place = Place::new(|setup| setup);
-    let manager = UnixDatagram::bind(place.path().join("notify")).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
-    let told = || {
-        let mut buffer = [0; 200];
-        let length = manager.recv(&mut buffer).unwrap();
-        String::from_utf8(buffer[..length].to_vec()).unwrap()
-    };
+    let manager = Manager::at(place.path());
     let mut command = crossfade(place.path(), &["run"]);
-    command.env("NOTIFY_SOCKET", place.path().join("notify"));
+    manager.name_to(&mut command);
     let mut line = Line::of(command);
-    assert_eq!(told(), "READY=1");
+    assert_eq!(manager.told(), "READY=1");
     line.hand_over();
     // The manager believes only the process that it takes for the main one: first it hears who that is.
-    assert_eq!(told(), format!("MAINPID={}", line.pid.as_raw_nonzero()));
-    assert_eq!(told(), "READY=1");
-    line.end();
-    assert_eq!(told(), "STOPPING=1");
-    manager.set_nonblocking(true).unwrap();
-    assert!(
-        manager.recv(&mut [0; 200]).is_err(),
-        "only one of them stops"
+    assert_eq!(
+        manager.told(),
+        format!("MAINPID={}", line.pid.as_raw_nonzero())
     );
+    assert_eq!(manager.told(), "READY=1");
+    line.end();
+    assert_eq!(manager.told(), "STOPPING=1");
+    assert!(!manager.hears_more(), "only one of them stops");
 }

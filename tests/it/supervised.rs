@@ -2,12 +2,12 @@
 
 use crate::harness::client::{admin, get};
 use crate::harness::program::{Program, crossfade};
-use crate::harness::{Backend, Client, PATIENCE, Setup, wait_until};
+use crate::harness::{Backend, Client, Manager, Setup, wait_until};
 use rustix::process::Signal;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -72,17 +72,11 @@ fn naming(listen: SocketAddr, admin: SocketAddr) -> impl FnOnce(String) -> Strin
 #[test]
 fn it_tells_when_it_is_ready_reloads_and_stops() {
     let place = Place::new(|text| text);
-    let manager = UnixDatagram::bind(place.path().join("notify")).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
-    let told = || {
-        let mut buffer = [0; 200];
-        let length = manager.recv(&mut buffer).unwrap();
-        String::from_utf8(buffer[..length].to_vec()).unwrap()
-    };
+    let manager = Manager::at(place.path());
     let mut command = crossfade(place.path(), &["run"]);
-    command.env("NOTIFY_SOCKET", place.path().join("notify"));
+    manager.name_to(&mut command);
     let mut program = Program::start(command);
-    assert_eq!(told(), "READY=1");
+    assert_eq!(manager.told(), "READY=1");
     let (address, admin_address) = program.addresses();
     assert_eq!(get(address, "/").text(), "ok");
 
@@ -93,36 +87,32 @@ fn it_tells_when_it_is_ready_reloads_and_stops() {
     )
     .unwrap();
     program.signal(Signal::HUP);
-    let reloading = told();
+    let reloading = manager.told();
     assert!(
         reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="),
         "{reloading}"
     );
-    assert_eq!(told(), "READY=1");
+    assert_eq!(manager.told(), "READY=1");
     // Ready again is said once the edit is in force, and not before.
     let config = admin(admin_address, "GET", "/api/config", None).json();
     assert_eq!(config["generation"], 2);
 
     program.signal(Signal::TERM);
-    assert_eq!(told(), "STOPPING=1");
+    assert_eq!(manager.told(), "STOPPING=1");
     assert_eq!(program.wait().0.code(), Some(0));
 }
 
 #[test]
 fn a_watchdog_is_fed() {
     let place = Place::new(|text| text);
-    let manager = UnixDatagram::bind(place.path().join("notify")).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let manager = Manager::at(place.path());
     let mut command = crossfade(place.path(), &["run"]);
-    command
-        .env("NOTIFY_SOCKET", place.path().join("notify"))
-        .env("WATCHDOG_USEC", "20000");
+    manager.name_to(&mut command);
+    command.env("WATCHDOG_USEC", "20000");
     let program = Program::start(command);
     let mut fed = 0;
     while fed < 5 {
-        let mut buffer = [0; 200];
-        let length = manager.recv(&mut buffer).unwrap();
-        fed += usize::from(buffer[..length] == *b"WATCHDOG=1");
+        fed += usize::from(manager.told() == "WATCHDOG=1");
     }
     drop(program);
 }

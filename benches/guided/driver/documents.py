@@ -5,6 +5,8 @@ import json
 import random
 from functools import lru_cache
 
+from driver.bodies import reversed_keys
+
 EQUAL, REORDERED, DIFFERENT, RESPELLED = "equal", "reordered", "different", "respelled"
 # How many of a hundred documents the new side answers in which way.
 _SHARES = ((EQUAL, 60), (REORDERED, 25), (DIFFERENT, 10), (RESPELLED, 5))
@@ -37,7 +39,7 @@ def document(name: str, size: int, new: bool) -> bytes:
         changed["count"] += 1
         changed.pop("note", None)
     if kind == REORDERED:
-        value = _reversed(value)
+        value = reversed_keys(value)
     if kind == RESPELLED:
         return json.dumps(value, ensure_ascii=True, indent=1).encode()
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
@@ -66,11 +68,3 @@ def _item(generator: random.Random, number: int) -> dict:
     if generator.random() < 0.3:
         item["note"] = generator.choice(_WORDS) * generator.randrange(1, 9)
     return item
-
-
-def _reversed(value):
-    if isinstance(value, dict):
-        return {key: _reversed(value[key]) for key in reversed(value)}
-    if isinstance(value, list):
-        return [_reversed(element) for element in value]
-    return value

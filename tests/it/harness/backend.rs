@@ -110,6 +110,15 @@ impl Reply {
         self
     }
 
+    /// "begun, ", and "and done" once the gate opens.
+    pub(crate) fn halting_at(gate: &Gate) -> Self {
+        Self::status(200).pieces(vec![
+            Piece::Data("begun, ".into()),
+            Piece::Wait(gate.clone()),
+            Piece::Data("and done".into()),
+        ])
+    }
+
     /// Sends the pieces with the length of their data instead of in chunks.
     pub(crate) fn sized(mut self) -> Self {
         self.chunked = false;

@@ -10,6 +10,7 @@
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod http2;
+pub(crate) mod manager;
 pub(crate) mod metrics;
 pub(crate) mod peer;
 pub(crate) mod program;
@@ -21,6 +22,7 @@ mod selftest;
 
 pub(crate) use backend::{Backend, Reply};
 pub(crate) use client::{Answer, Client};
+pub(crate) use manager::Manager;
 pub(crate) use peer::{Peer, Step};
 pub(crate) use program::Program;
 pub(crate) use proxy::{Proxy, Setup};

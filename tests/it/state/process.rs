@@ -1,7 +1,6 @@
 //! The program itself: which file it starts from, what a crash leaves, and how signals end it.
 
 use super::all_new;
-use crate::harness::backend::Piece;
 use crate::harness::client::{Ending, admin, get};
 use crate::harness::metrics::Page;
 use crate::harness::program::{Program, crossfade, output};
@@ -266,13 +265,7 @@ impl Slow {
     fn start() -> Self {
         let gate = Gate::default();
         let opened = gate.clone();
-        let backend = Backend::start(move |_| {
-            Reply::status(200).pieces(vec![
-                Piece::Data("begun, ".into()),
-                Piece::Wait(opened.clone()),
-                Piece::Data("and done".into()),
-            ])
-        });
+        let backend = Backend::start(move |_| Reply::halting_at(&opened));
         let place = Place::new(|_| Setup::both(&backend));
         let run = place.run(&[]);
         let mut client = Client::connect(run.address);
