@@ -1,6 +1,8 @@
 //! The one body type that goes to an upstream. What goes to a client is `proxy`'s own, since it counts what it passes on.
 
+use crate::message::forwarded::put_lines;
 use bytes::Bytes;
+use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use std::fmt;
 use std::pin::Pin;
@@ -36,6 +38,8 @@ pub enum BodyError {
 pub enum Outgoing {
     /// No body.
     Empty,
+    /// No body, and lines of the head that are to be written after its fields.
+    Stamped(Bytes),
     /// A body that is all there.
     Full(Bytes),
     /// A body that is still arriving.
@@ -52,12 +56,28 @@ impl Outgoing {
             Self::Full(bytes)
         }
     }
+
+    /// Whether there is no body.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty | Self::Stamped(_))
+    }
+
+    /// Puts the lines that a request has beside its fields among them.
+    pub fn settle(request: &mut Request<Self>) {
+        if let Self::Stamped(lines) = request.body() {
+            let lines = lines.clone();
+            *request.body_mut() = Self::Empty;
+            put_lines(&lines, request.headers_mut());
+        }
+    }
 }
 
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "Empty",
+            Self::Stamped(_) => "Stamped",
             Self::Full(_) => "Full",
             Self::Stream(_) => "Stream",
         })
@@ -74,7 +94,7 @@ impl Body for Outgoing {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         match this {
-            Self::Empty => Poll::Ready(None),
+            Self::Empty | Self::Stamped(_) => Poll::Ready(None),
             Self::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 *this = Self::Empty;
@@ -86,7 +106,7 @@ impl Body for Outgoing {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Empty => true,
+            Self::Empty | Self::Stamped(_) => true,
             Self::Full(_) => false,
             Self::Stream(body) => body.is_end_stream(),
         }
@@ -94,7 +114,7 @@ impl Body for Outgoing {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
+            Self::Empty | Self::Stamped(_) => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(body) => body.size_hint(),
         }

@@ -91,8 +91,17 @@ pub struct Address {
     ip: IpAddr,
     text: HeaderValue,
     scheme: Scheme,
-    /// The element of Forwarded that was made last, and the Host that it was made for: hardly a connection asks for more than one.
-    forwarded: Mutex<Option<(HeaderValue, HeaderValue)>>,
+    /// What was told last: hardly a connection asks for more than one Host.
+    told: Mutex<Option<Told>>,
+}
+
+/// What every request of a connection for one Host tells.
+#[derive(Debug)]
+struct Told {
+    host: HeaderValue,
+    forwarded: HeaderValue,
+    /// All that [`Stamp::put`] adds, as lines of a head.
+    lines: Bytes,
 }
 
 impl Address {
@@ -106,28 +115,39 @@ impl Address {
             ip,
             text,
             scheme,
-            forwarded: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
-    /// One element of RFC 7239.
-    fn forwarded(&self, host: Option<&HeaderValue>) -> HeaderValue {
-        let Some(host) = host else {
-            return forwarded_element(self, None);
-        };
-        let mut last = self
-            .forwarded
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// What is told of a request for a Host in HTTP/1.1.
+    fn told<T>(&self, host: &HeaderValue, process: &ProcessId, take: impl FnOnce(&Told) -> T) -> T {
+        let mut last = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some((known, element)) if known == host => element.clone(),
-            Some(_) | None => {
-                let element = forwarded_element(self, Some(host));
-                // In memory of its own: a request's fields are slices of the buffer that it was read into.
-                let own = HeaderValue::from_bytes(host.as_bytes());
-                *last = own.ok().map(|host| (host, element.clone()));
-                element
+            Some(told) if told.host == host => take(told),
+            Some(_) | None => take(last.insert(self.tell(host, process))),
+        }
+    }
+
+    fn tell(&self, host: &HeaderValue, process: &ProcessId) -> Told {
+        let forwarded = forwarded_element(self, Some(host));
+        let fields: [(&HeaderName, &[u8]); STAMPED] = [
+            (&X_FORWARDED_FOR, self.text.as_bytes()),
+            (&FORWARDED, forwarded.as_bytes()),
+            (&X_FORWARDED_PROTO, self.scheme.name().as_bytes()),
+            (&X_FORWARDED_HOST, host.as_bytes()),
+            (&VIA, process.via_1_1.as_bytes()),
+        ];
+        let mut lines = Vec::with_capacity(256);
+        for (name, value) in fields {
+            for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+                lines.extend_from_slice(part);
             }
+        }
+        Told {
+            // In memory of its own: a request's fields are slices of the buffer that it was read into.
+            host: HeaderValue::from_bytes(host.as_bytes()).unwrap_or_else(|_| host.clone()),
+            forwarded,
+            lines: Bytes::from(lines),
         }
     }
 }
@@ -237,7 +257,12 @@ impl Stamp<'_> {
         // What follows would make the map grow and hash all its names again, twice.
         headers.reserve(STAMPED);
         let peer = self.peer;
-        let forwarded = peer.address.forwarded(self.host);
+        let forwarded = match self.host {
+            Some(host) => peer
+                .address
+                .told(host, self.process, |told| told.forwarded.clone()),
+            None => forwarded_element(&peer.address, None),
+        };
         let proto = HeaderValue::from_static(peer.address.scheme.name());
         if survey.has(Field::Claim) && peer.is_trusted() {
             append_to_list(headers, &X_FORWARDED_FOR, peer.address.text.as_bytes());
@@ -260,6 +285,39 @@ impl Stamp<'_> {
             }
         }
         headers.append(VIA, self.process.via(self.version));
+    }
+
+    /// The same, but what is to be added comes as lines to be written after the fields, where all of it is new. `None` if it was put in.
+    pub fn write(&self, headers: &mut HeaderMap, survey: Survey) -> Option<Bytes> {
+        let claims = survey.has(Field::Claim);
+        let host = self
+            .host
+            .filter(|_| self.version == Version::HTTP_11 && !(claims && self.peer.is_trusted()));
+        let Some(host) = host else {
+            self.put(headers, survey);
+            return None;
+        };
+        if claims {
+            remove_claims(headers);
+        }
+        let address = &self.peer.address;
+        Some(address.told(host, self.process, |told| told.lines.clone()))
+    }
+}
+
+/// Puts lines that [`Stamp::write`] has made among the fields.
+pub fn put_lines(lines: &Bytes, headers: &mut HeaderMap) {
+    for line in lines.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        // Between the space and the end of the line stands what was written, to the byte.
+        let value = &line[colon + 2..line.len() - 1];
+        let value = HeaderValue::from_maybe_shared(lines.slice_ref(value));
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
     }
 }
 

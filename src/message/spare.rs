@@ -1,7 +1,8 @@
-//! What is kept of a request that may have to be sent once more.
+//! What is kept of a request, but for its body, that may have to be sent once more.
 
 use crate::message::body::Outgoing;
 use crate::message::fields::Fields;
+use bytes::Bytes;
 use http::{Method, Request, Uri};
 
 /// A request's head. Its fields are not kept as a second map, which would cost more to make and to throw away: hardly any request is sent twice.
@@ -10,6 +11,8 @@ pub struct Spare {
     method: Method,
     target: Uri,
     fields: Fields,
+    /// Those of [`Outgoing::Stamped`].
+    lines: Option<Bytes>,
 }
 
 impl Spare {
@@ -20,13 +23,18 @@ impl Spare {
             method: request.method().clone(),
             target: request.uri().clone(),
             fields: Fields::copy("", request.headers()),
+            lines: match request.body() {
+                Outgoing::Stamped(lines) => Some(lines.clone()),
+                Outgoing::Empty | Outgoing::Full(_) | Outgoing::Stream(_) => None,
+            },
         }
     }
 
-    /// The request again, with a body of its own.
+    /// The request again, without a body.
     #[must_use]
-    pub fn request(&self, body: Outgoing) -> Request<Outgoing> {
-        let mut request = Request::new(body);
+    pub fn request(&self) -> Request<Outgoing> {
+        let lines = self.lines.clone();
+        let mut request = Request::new(lines.map_or(Outgoing::Empty, Outgoing::Stamped));
         request.method_mut().clone_from(&self.method);
         request.uri_mut().clone_from(&self.target);
         *request.headers_mut() = self.fields.map(0, |_| true);
@@ -47,8 +55,10 @@ mod tests {
         fn a_spare_is_the_request_again(
             fields in prop::collection::vec(("[a-z-]{1,20}", prop::collection::vec(any::<u8>(), 0..300)), 0..12),
             path in "/[a-z0-9/]{0,40}",
+            lines in prop::option::of("x-added: [a-z]{0,20}\r\n"),
         ) {
-            let mut request = Request::new(Outgoing::Empty);
+            let lines = lines.map(Bytes::from);
+            let mut request = Request::new(lines.clone().map_or(Outgoing::Empty, Outgoing::Stamped));
             *request.method_mut() = Method::HEAD;
             *request.uri_mut() = path.parse().unwrap();
             for (name, bytes) in fields {
@@ -56,10 +66,15 @@ mod tests {
                     request.headers_mut().append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value);
                 }
             }
-            let again = Spare::of(&request).request(Outgoing::Empty);
+            let again = Spare::of(&request).request();
             prop_assert_eq!(again.method(), request.method());
             prop_assert_eq!(again.uri(), request.uri());
             prop_assert_eq!(again.headers(), request.headers());
+            let kept = match again.body() {
+                Outgoing::Stamped(lines) => Some(lines),
+                Outgoing::Empty | Outgoing::Full(_) | Outgoing::Stream(_) => None,
+            };
+            prop_assert_eq!(kept, lines.as_ref());
         }
     }
 }

@@ -159,10 +159,7 @@ impl Exchange {
             meter.served_by(side.into());
         }
         let group = self.route.group(side);
-        let body = match &self.upload {
-            Some(upload) => upload.attempt(),
-            None => Outgoing::Empty,
-        };
+        let body = self.upload.as_ref().map(Upload::attempt);
         let outbox = self.request.attempt(body);
         if let (Some(request), Some(upload)) = (outbox.as_mut(), &self.upload) {
             announce(request, upload);

@@ -2,6 +2,7 @@
 
 use crate::message::body::Outgoing;
 use crate::message::spare::Spare;
+use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request};
 
@@ -14,11 +15,12 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// A head as both sides may see it, but for Host, which is the client's.
-    pub(super) fn new(head: Parts) -> Self {
+    /// A head as both sides may see it, but for Host, which is the client's; lines may go with it if it has no body.
+    pub(super) fn new(head: Parts, lines: Option<Bytes>) -> Self {
+        let body = lines.map_or(Outgoing::Empty, Outgoing::Stamped);
         Self {
             method: head.method.clone(),
-            request: Some(Request::from_parts(head, Outgoing::Empty)),
+            request: Some(Request::from_parts(head, body)),
             spare: None,
         }
     }
@@ -32,14 +34,17 @@ impl Outbox {
         self.spare = self.request.as_ref().map(Spare::of);
     }
 
-    /// The request with this body. It is there the first time, and again if a spare was kept.
-    pub(super) fn attempt(&mut self, body: Outgoing) -> &mut Option<Request<Outgoing>> {
+    /// The request, with this body if it has one. It is there the first time, and again if a spare was kept.
+    pub(super) fn attempt(&mut self, body: Option<Outgoing>) -> &mut Option<Request<Outgoing>> {
         if self.request.is_none() {
             let spare = self.spare.take();
-            self.request = spare.map(|spare| spare.request(Outgoing::Empty));
+            self.request = spare.map(|spare| spare.request());
         }
         if let Some(request) = &mut self.request {
-            *request.body_mut() = body;
+            if let Some(body) = body {
+                Outgoing::settle(request);
+                *request.body_mut() = body;
+            }
         }
         &mut self.request
     }

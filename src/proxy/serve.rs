@@ -24,6 +24,7 @@ use crate::route::decide::{self, Sampling};
 use crate::route::key::{self, Sources};
 use crate::route::table::{Captures, Target, is_ambiguous};
 use crate::upstream::is_bad_framing;
+use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -284,7 +285,20 @@ impl Admitted {
             .server
             .debug_headers
             .then(|| Shown::new(&route, decision, plan.generation));
-        prepare(&mut head, survey, (&peer, host.as_ref()), &worker, &route);
+        let stamp = Stamp {
+            peer: &peer,
+            host: host.as_ref(),
+            version: head.version,
+            process: worker.process(),
+        };
+        // A copy, and a body, need the fields themselves.
+        let lines = prepare(
+            &mut head,
+            survey,
+            stamp,
+            &route,
+            !sampled && upload.is_none(),
+        );
         if let Some(upgrade) = &upgrade {
             hop::ask_to_switch(&mut head.headers, upgrade.protocols.clone());
         }
@@ -300,7 +314,7 @@ impl Admitted {
             })
             .flatten();
         Exchange {
-            request: Outbox::new(head),
+            request: Outbox::new(head, lines),
             worker,
             route,
             decision,
@@ -372,26 +386,25 @@ fn upload(body: Option<Box<Intake>>, prefix: Prefix, expects: Expects) -> Option
     Some(Upload::new(body, prefix, expects))
 }
 
-/// Makes the head what both sides may see, but for Host.
+/// Makes the head what both sides may see, but for Host, and but for lines that may be written after it.
 fn prepare(
     head: &mut Parts,
     survey: Survey,
-    (peer, host): (&Peer<'_>, Option<&HeaderValue>),
-    worker: &Worker,
+    stamp: Stamp<'_>,
     route: &RoutePlan,
-) {
+    may_write: bool,
+) -> Option<Bytes> {
     let trailers = hop::accepts_trailers(&head.headers, survey);
     let key = route.policy.key.as_ref();
     hop::remove_hop_by_hop_but(&mut head.headers, survey, |name| {
         key.is_some_and(|key| key.reads_field(name))
     });
-    let stamp = Stamp {
-        peer,
-        host,
-        version: head.version,
-        process: worker.process(),
+    let lines = if may_write {
+        stamp.write(&mut head.headers, survey)
+    } else {
+        stamp.put(&mut head.headers, survey);
+        None
     };
-    stamp.put(&mut head.headers, survey);
     if trailers {
         hop::ask_for_trailers(&mut head.headers);
     }
@@ -400,6 +413,7 @@ fn prepare(
     }
     head.version = Version::HTTP_11;
     head.extensions.clear();
+    lines
 }
 
 /// Path and query of an absolute target. Where it has a query and no path, its path is `/`, without which it would be no target (RFC 9112 §3.2.1).

@@ -89,9 +89,9 @@ impl Plain {
 
     /// Takes a request to be sent, if it has no body and the form of one to an origin.
     pub(super) fn take(&mut self, request: &mut Option<Request<Outgoing>>) -> bool {
-        let Some(taken) = request.take_if(|request| {
-            matches!(request.body(), Outgoing::Empty) && request.uri().authority().is_none()
-        }) else {
+        let Some(taken) = request
+            .take_if(|request| request.body().is_empty() && request.uri().authority().is_none())
+        else {
             return false;
         };
         self.head.clear();
@@ -267,6 +267,9 @@ fn write_head(request: &Request<Outgoing>, head: &mut Vec<u8>) {
         head.extend_from_slice(b": ");
         head.extend_from_slice(value.as_bytes());
         head.extend_from_slice(b"\r\n");
+    }
+    if let Outgoing::Stamped(lines) = request.body() {
+        head.extend_from_slice(lines);
     }
     head.extend_from_slice(b"\r\n");
 }

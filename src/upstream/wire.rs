@@ -137,10 +137,7 @@ impl Wire {
         match &self.talk {
             Talk::Plain(plain) if self.may_repeat() && is_safe(plain.method()) => plain.request(),
             Talk::Plain(_) => None,
-            Talk::Hyper(_) | Talk::Nobody => self
-                .spare
-                .take()
-                .map(|spare| spare.request(Outgoing::Empty)),
+            Talk::Hyper(_) | Talk::Nobody => self.spare.take().map(|spare| spare.request()),
         }
     }
 
@@ -155,6 +152,9 @@ impl Wire {
         request: &mut Option<Request<Outgoing>>,
         due: Option<Instant>,
     ) -> Asked {
+        if let Some(request) = request.as_mut() {
+            Outgoing::settle(request);
+        }
         let harmless = request.as_ref().filter(|request| {
             self.may_repeat()
                 && is_safe(request.method())

@@ -58,6 +58,10 @@ fn forms_follow_each_other_on_one_connection(workers: usize) {
         let line = format!("{method} /{number} HTTP/1.1\r\n");
         assert_eq!(seen.matches(&line).count(), 1, "{line}");
     }
+    // Whoever sends it, each request tells once where it comes from.
+    for field in ["x-forwarded-for: 127.0.0.1\r\n", "\r\nvia: 1.1 crossfade-"] {
+        assert_eq!(seen.matches(field).count(), forms.len(), "{field}");
+    }
 }
 
 const CHUNKED_HEAD: &str =
@@ -171,6 +175,8 @@ fn what_broke_on_a_connection_that_hyper_has_is_asked_again(workers: usize) {
     assert_eq!(client.get("/1").text(), "chunked");
     assert_eq!(client.get("/2").text(), "sized");
     assert_eq!(peer.accepted(), 2);
+    let again = peer.contacts()[1].text();
+    assert_eq!(again.matches("x-forwarded-proto: http\r\n").count(), 1);
 }
 
 fn a_large_head_of_an_answer_passes(workers: usize) {

@@ -1,5 +1,6 @@
 //! What of a header travels on, and what the proxy adds.
 
+use crate::harness::backend::{Piece, Seen};
 use crate::harness::{Answer, Backend, Reply, Setup, with_one_worker_and_with_four};
 
 with_one_worker_and_with_four!(
@@ -7,6 +8,7 @@ with_one_worker_and_with_four!(
     other_fields_pass_with_their_lines_in_order,
     an_untrusted_client_is_described_anew,
     a_trusted_proxy_is_appended_to,
+    every_request_tells_its_way_once,
     a_request_that_passed_before_is_answered_508,
     debug_headers_tell_the_decision,
     traces_pass_unchanged,
@@ -200,6 +202,103 @@ fn a_trusted_proxy_is_appended_to(workers: usize) {
         "a copy is never copied again"
     );
     assert_eq!(backend.count(), 0);
+}
+
+/// Checks what a request tells of its way, line by line.
+fn check_way(seen: &Seen) {
+    let host = seen.header("x-expected-host")[0];
+    let (hosts, forwarded) = match host {
+        "" => (vec![], "for=127.0.0.1;proto=http".to_owned()),
+        host if host.contains(':') => (
+            vec![host],
+            format!("for=127.0.0.1;host=\"{host}\";proto=http"),
+        ),
+        host => (vec![host], format!("for=127.0.0.1;host={host};proto=http")),
+    };
+    let told = ["-for", "-proto", "-host", "_for", "-port"]
+        .map(|name| seen.header(&format!("x-forwarded{name}")));
+    let expected = [vec!["127.0.0.1"], vec!["http"], hosts, vec![], vec![]];
+    assert_eq!(told, expected, "{seen:?}");
+    assert_eq!(seen.header("forwarded"), [forwarded], "{seen:?}");
+    let version = if seen.target == "/1.0" { "1.0" } else { "1.1" };
+    let via = seen.header("via");
+    let (ours, before) = via.split_last().unwrap();
+    assert!(
+        ours.starts_with(&format!("{version} crossfade-")),
+        "{seen:?}"
+    );
+    assert_eq!(before, seen.header("x-expected-via"), "{seen:?}");
+}
+
+/// Whoever sends a request, whatever came before it on its connections, and however often it is sent.
+fn every_request_tells_its_way_once(workers: usize) {
+    let old = Backend::start(|seen| match seen.target.as_str() {
+        "/chunked" => Reply::status(200).pieces(vec![Piece::Data("chunk".into())]),
+        _ => Reply::text("old"),
+    });
+    let new = Backend::start(|seen| match seen.is_shadow() {
+        true => Reply::text("old"),
+        false => Reply::status(503),
+    });
+    let routes = [
+        "name = \"copied\"\nmatch = \"GET /copied\"\nshadow = 100",
+        "name = \"fails\"\nmatch = \"GET,POST /fails/{x}\"\nread = true\nkey = \"{path.x}\"\npercent = 100",
+    ];
+    let asked = [
+        ("GET /sized HTTP/1.1", "host: a.example\r\n", "a.example"),
+        ("GET /1 HTTP/1.1", "host: a.example\r\n", "a.example"),
+        ("GET /2 HTTP/1.1", "host: b.example:81\r\n", "b.example:81"),
+        ("GET /chunked HTTP/1.1", "host: a.example\r\n", "a.example"),
+        ("GET /chunked HTTP/1.1", "host: [::1]\r\n", "[::1]"),
+        ("POST /3 HTTP/1.1", "host: a.example\r\n", "a.example"),
+        ("GET /4 HTTP/1.1", "host: a.example\r\n", "a.example"),
+        ("GET /copied HTTP/1.1", "host: a.example\r\n", "a.example"),
+        ("GET /fails/1 HTTP/1.1", "host: a.example\r\n", "a.example"),
+        ("POST /fails/1 HTTP/1.1", "host: a.example\r\n", "a.example"),
+        (
+            "GET http://c.example/5 HTTP/1.1",
+            "host: d\r\n",
+            "c.example",
+        ),
+        ("GET /1.0 HTTP/1.0", "", ""),
+    ];
+    let claims = "x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: https\r\nx_forwarded_for: 192.0.2.1\r\n\
+                  forwarded: for=192.0.2.1\r\nx-forwarded-host: e.example\r\nx-forwarded-port: 1\r\n";
+    let via = "via: 1.0 fred\r\nx-expected-via: 1.0 fred\r\n";
+    for (trusted, more) in [
+        ("", String::new()),
+        ("", claims.to_owned()),
+        (
+            "",
+            format!("{claims}{via}connection: via, forwarded, x-forwarded-for\r\n"),
+        ),
+        ("\"127.0.0.0/8\"", via.to_owned()),
+    ] {
+        let trusted = format!("trusted_proxies = [{trusted}]");
+        let mut setup = Setup::new(&old, &new)
+            .workers(workers)
+            .set("server", &trusted);
+        for route in routes {
+            setup = setup.route(route);
+        }
+        let proxy = setup.start();
+        let mut client = proxy.client();
+        for (line, fields, host) in asked {
+            let (method, _) = line.split_once(' ').unwrap();
+            let body = if method == "POST" { "body" } else { "" };
+            let length = body.len();
+            client.send(format!(
+                "{line}\r\n{fields}{more}x-expected-host: {host}\r\ncontent-length: {length}\r\n\r\n{body}"
+            ));
+            assert_eq!(client.answer(method).status, 200, "{line}");
+        }
+        proxy.settle();
+        assert_eq!((old.count(), new.count()), (asked.len(), 3));
+        old.requests().iter().for_each(check_way);
+        new.requests().iter().for_each(check_way);
+        old.forget();
+        new.forget();
+    }
 }
 
 fn a_request_that_passed_before_is_answered_508(workers: usize) {

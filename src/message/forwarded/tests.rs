@@ -37,7 +37,13 @@ fn stamp(headers: &mut HeaderMap, version: Version, peer: &Peer<'_>) {
         version,
         process: &ProcessId::new(ID),
     };
+    let mut written = headers.clone();
+    let lines = stamp.write(&mut written, survey);
+    if let Some(lines) = lines {
+        put_lines(&lines, &mut written);
+    }
     stamp.put(headers, survey);
+    assert_eq!(written, *headers, "written it says the same");
 }
 
 #[test]
