@@ -1,7 +1,8 @@
 //! What belongs to one connection and must not travel on: hop-by-hop fields, `TE`, `Expect`, and the rules of Host.
 //!
 //! Invariant: after [`remove_hop_by_hop`] none of the fields of RFC 9110 §7.6.1 is left, and no client can make the proxy drop a field that
-//! frames, routes or protects the message by naming it in Connection. Framing itself is hyper's, which unwraps `chunked` and nothing else.
+//! frames, routes or protects the message by naming it in Connection. What frames a body is read elsewhere: by hyper, and by
+//! `upstream::plain` where it is one Content-Length.
 
 use crate::message::survey::{Field, Survey};
 use bytes::Bytes;
@@ -80,6 +81,22 @@ pub fn is_only_chunked(headers: &HeaderMap, survey: Survey) -> bool {
         .next()
         .is_none_or(|coding| coding.eq_ignore_ascii_case(b"chunked"))
         && codings.next().is_none()
+}
+
+/// Makes one Content-Length of a list or of several lines, which next to nobody reads alike; they have been found equal where they frame a body of
+/// `length` bytes (RFC 9110 §8.6). Where there is no such body they are left out.
+pub fn settle_length(headers: &mut HeaderMap, length: Option<u64>) {
+    let Entry::Occupied(mut entry) = headers.entry(CONTENT_LENGTH) else {
+        return;
+    };
+    let is_list = entry.iter().any(|line| line.as_bytes().contains(&b','));
+    if !is_list && entry.iter().nth(1).is_none() {
+        return;
+    }
+    match length.filter(|length| *length > 0) {
+        Some(length) => drop(entry.insert(HeaderValue::from(length))),
+        None => drop(entry.remove()),
+    }
 }
 
 /// Takes Connection out; what it names.

@@ -40,11 +40,9 @@ impl Outbox {
             let spare = self.spare.take();
             self.request = spare.map(|spare| spare.request());
         }
-        if let Some(request) = &mut self.request {
-            if let Some(body) = body {
-                Outgoing::settle(request);
-                *request.body_mut() = body;
-            }
+        if let (Some(request), Some(body)) = (&mut self.request, body) {
+            Outgoing::settle(request);
+            *request.body_mut() = body;
         }
         &mut self.request
     }

@@ -10,6 +10,8 @@ mod client;
 pub mod connect;
 pub mod endpoint;
 pub mod failure;
+#[cfg(test)]
+mod fixture;
 pub mod group;
 pub mod guard;
 mod hush;

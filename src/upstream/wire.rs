@@ -4,6 +4,7 @@
 //! back after the first exchange that would have been plain.
 
 use crate::message::body::Outgoing;
+use crate::message::hop::settle_length;
 use crate::message::spare::Spare;
 use crate::upstream::alarm::Alarm;
 use crate::upstream::client::Client;
@@ -132,10 +133,14 @@ impl Wire {
         }
     }
 
-    /// The request that was sent last, if it may be sent again: it may have better luck, and it is GET or HEAD without a body.
+    /// The request that was taken last, if it may be sent again: nothing of it was sent, or it may have better luck, and it is GET or HEAD without a body.
     pub(super) fn take_spare(&mut self) -> Option<Request<Outgoing>> {
         match &self.talk {
-            Talk::Plain(plain) if self.may_repeat() && is_safe(plain.method()) => plain.request(),
+            Talk::Plain(plain)
+                if plain.is_unsent() || self.may_repeat() && is_safe(plain.method()) =>
+            {
+                plain.request()
+            }
             Talk::Plain(_) => None,
             Talk::Hyper(_) | Talk::Nobody => self.spare.take().map(|spare| spare.request()),
         }
@@ -212,7 +217,11 @@ impl Wire {
             return Asked::Failed(Fault::broken(closed));
         };
         match client.ask(request, due, &mut self.alarm).await {
-            Some(Ok(response)) => Asked::Answered(response.map(Content::Hyper)),
+            Some(Ok(mut response)) => {
+                let length = response.body().size_hint().exact();
+                settle_length(response.headers_mut(), length);
+                Asked::Answered(response.map(Content::Hyper))
+            }
             Some(Err(error)) => Asked::Failed(Fault::from_hyper(error)),
             None => Asked::Late,
         }
@@ -231,7 +240,11 @@ impl Wire {
             (Talk::Hyper(client), Content::Hyper(incoming)) => {
                 client.poll_frame(cx, incoming).map_err(Fault::from_hyper)
             }
-            (Talk::Plain(_) | Talk::Hyper(_) | Talk::Nobody, _) => Poll::Ready(None),
+            // No end that is known to be one.
+            (Talk::Plain(_) | Talk::Hyper(_) | Talk::Nobody, _) => {
+                let closed = io::ErrorKind::NotConnected.into();
+                Poll::Ready(Some(Err(Fault::broken(closed))))
+            }
         }
     }
 
@@ -285,3 +298,6 @@ impl Wire {
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Answers of all forms, one after the other on one upstream connection, and what ends that connection.
 
 use crate::harness::peer::send;
-use crate::harness::{Peer, Setup, Step, with_one_worker_and_with_four};
+use crate::harness::{Gate, Peer, Setup, Step, with_one_worker_and_with_four};
 
 with_one_worker_and_with_four!(
     forms_follow_each_other_on_one_connection,
@@ -12,6 +12,8 @@ with_one_worker_and_with_four!(
     what_broke_after_an_interim_answer_is_asked_again_only_if_harmless,
     what_broke_on_a_connection_that_hyper_has_is_asked_again,
     a_large_head_of_an_answer_passes,
+    a_body_that_is_cut_short_is_no_whole_answer,
+    odd_answers_pass_and_broken_ones_are_refused,
 );
 
 const SIZED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-form: sized\r\n\r\nsized";
@@ -109,7 +111,7 @@ fn a_head_that_comes_in_pieces_is_whole(workers: usize) {
 fn what_follows_an_answer_unasked_ends_the_connection(workers: usize) {
     let twice = [SIZED, &SIZED.replace("sized", "other")].concat();
     let headless = [HEAD, "body of a HEAD"].concat();
-    for (method, answer) in [("GET", twice), ("HEAD", headless)] {
+    for (method, answer) in [("GET", twice.clone()), ("HEAD", headless)] {
         let peer = Peer::always(vec![Step::ReadHead, send(answer), Step::Drain]);
         let proxy = Setup::both(&peer).workers(workers).start();
         let mut client = proxy.client();
@@ -120,6 +122,26 @@ fn what_follows_an_answer_unasked_ends_the_connection(workers: usize) {
             assert_eq!(peer.accepted(), number);
         }
     }
+    // They may come with the end of a body that had to be waited for, too.
+    let gate = Gate::default();
+    let (begun, rest) = twice.split_at(SIZED.len() - 3);
+    let script = vec![
+        Step::ReadHead,
+        send(begun),
+        Step::Wait(gate.clone()),
+        send(rest),
+        Step::Drain,
+    ];
+    let peer = Peer::always(script);
+    let proxy = Setup::both(&peer).workers(workers).start();
+    let mut client = proxy.client();
+    client.send_request("GET", "/", &[], b"");
+    assert_eq!(client.head().status, 200);
+    assert_eq!(client.read_exactly(2), b"si");
+    gate.open();
+    assert_eq!(client.read_exactly(3), b"zed");
+    assert_eq!(client.get("/").text(), "sized");
+    assert_eq!(peer.accepted(), 2);
 }
 
 fn an_answer_that_says_close_ends_the_connection(workers: usize) {
@@ -199,4 +221,163 @@ fn a_large_head_of_an_answer_passes(workers: usize) {
         assert_eq!(answer.header("x-0").map(str::len), Some(40_000));
     }
     assert_eq!(peer.accepted(), 1);
+}
+
+/// Neither for the client, nor for those who count, nor for the connection that it came on.
+fn a_body_that_is_cut_short_is_no_whole_answer(workers: usize) {
+    let whole = "0123456789".repeat(20_000);
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", whole.len());
+    for cut in [0, 1, whole.len() - 1] {
+        for end in [Step::FinishSending, Step::Reset] {
+            let gate = Gate::default();
+            let begun = [head.as_str(), &whole[..cut]].concat();
+            let peer = Peer::start(vec![
+                vec![
+                    Step::ReadHead,
+                    send(SIZED),
+                    Step::ReadHead,
+                    send(begun),
+                    Step::Wait(gate.clone()),
+                    end.clone(),
+                    Step::Drain,
+                ],
+                vec![Step::ReadHead, send(SIZED), Step::Again],
+            ]);
+            let proxy = Setup::both(&peer).workers(workers).start();
+            let mut client = proxy.client();
+            assert_eq!(client.get("/").text(), "sized");
+            client.send_request("GET", "/", &[], b"");
+            assert_eq!(client.head().status, 200);
+            assert!(client.read_exactly(cut) == whole.as_bytes()[..cut]);
+            gate.open();
+            assert!(client.rest().0.is_empty(), "{cut} {end:?}");
+            proxy.settle();
+            let errors = [("kind", "reset"), ("role", "serve")];
+            assert_eq!(
+                proxy.metric("crossfade_upstream_errors_total", &errors),
+                1.0
+            );
+            let aborted = [("code_class", "aborted")];
+            assert_eq!(proxy.metric("crossfade_requests_total", &aborted), 1.0);
+            assert_eq!(proxy.get("/").text(), "sized");
+            assert_eq!(peer.accepted(), 2, "{cut} {end:?}");
+        }
+    }
+}
+
+/// What comes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Odd {
+    /// It passes, and so does the next one on its connection.
+    Kept,
+    /// It passes, and its connection ends.
+    Passed,
+    Refused,
+}
+
+fn odd_answers_pass_and_broken_ones_are_refused(workers: usize) {
+    let sized = |fields: &str| format!("HTTP/1.1 200 OK\r\n{fields}\r\nok");
+    let many = |count: usize| -> String { (0..count).map(|n| format!("x-{n}: {n}\r\n")).collect() };
+    let answers = [
+        (Odd::Kept, format!("\r\n{}", sized("content-length: 2\r\n"))),
+        (
+            Odd::Kept,
+            "HTTP/1.1 200 OK\ncontent-length: 2\n\nok".to_owned(),
+        ),
+        (
+            Odd::Kept,
+            "HTTP/1.1 200\r\ncontent-length:2 \r\n\r\nok".to_owned(),
+        ),
+        (Odd::Kept, sized("content-length: 2, 2\r\n")),
+        (
+            Odd::Kept,
+            sized("content-length: 2\r\ncontent-length: 2\r\n"),
+        ),
+        (
+            Odd::Kept,
+            sized("content-length: 0000000000000000000002\r\n"),
+        ),
+        (
+            Odd::Kept,
+            sized(&format!("{}content-length: 2\r\n", many(99))),
+        ),
+        (
+            Odd::Kept,
+            format!("{EARLY_HINTS}{}", sized("content-length: 2\r\n")),
+        ),
+        (
+            Odd::Passed,
+            "HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok".to_owned(),
+        ),
+        (Odd::Passed, "HTTP/1.0 200 OK\r\n\r\nok".to_owned()),
+        (Odd::Passed, sized("")),
+        (
+            Odd::Refused,
+            sized("content-length: 2\r\ncontent-length: 3\r\n"),
+        ),
+        (Odd::Refused, sized("content-length: 2, 3\r\n")),
+        (Odd::Refused, sized("content-length: +2\r\n")),
+        (Odd::Refused, sized("content-length: -2\r\n")),
+        (Odd::Refused, sized("content-length:\r\n")),
+        (
+            Odd::Refused,
+            sized("content-length: 18446744073709551618\r\n"),
+        ),
+        (
+            Odd::Refused,
+            sized("content-length: 2\r\nx-folded: a\r\n b\r\n"),
+        ),
+        (Odd::Refused, sized("content-length: 2\r\nx-nul: \0\r\n")),
+        (
+            Odd::Refused,
+            sized("content-length: 2\r\nx-return: a\rb\r\n"),
+        ),
+        (Odd::Refused, sized("content-length : 2\r\n")),
+        (Odd::Refused, sized("content-length: 2\r\nno colon\r\n")),
+        (
+            Odd::Refused,
+            sized(&format!("{}content-length: 2\r\n", many(100))),
+        ),
+        (
+            Odd::Refused,
+            sized(&format!(
+                "x: {}\r\ncontent-length: 2\r\n",
+                "a".repeat(66_000)
+            )),
+        ),
+        (
+            Odd::Refused,
+            "HTTP/2.0 200 OK\r\ncontent-length: 2\r\n\r\nok".to_owned(),
+        ),
+        (
+            Odd::Refused,
+            "HTTP/1.1 099 Low\r\ncontent-length: 2\r\n\r\nok".to_owned(),
+        ),
+        (
+            Odd::Refused,
+            "HTTP/1.1 20 OK\r\ncontent-length: 2\r\n\r\nok".to_owned(),
+        ),
+    ];
+    for (expected, sent) in &answers {
+        let mut script = vec![Step::ReadHead, send(sent.as_str())];
+        script.extend(match expected {
+            Odd::Kept => vec![Step::Again],
+            Odd::Passed | Odd::Refused => vec![Step::FinishSending, Step::Drain],
+        });
+        let peer = Peer::always(script);
+        let proxy = Setup::both(&peer).workers(workers).start();
+        let mut client = proxy.client();
+        for _ in 0..2 {
+            let answer = client.get("/");
+            let text = match answer.status {
+                200 => answer.text().to_owned(),
+                _ => answer.json()["code"].as_str().unwrap().to_owned(),
+            };
+            let refused = *expected == Odd::Refused;
+            let expected = if refused { "upstream_protocol" } else { "ok" };
+            assert_eq!(text, expected, "{sent:?}");
+        }
+        let connections = if *expected == Odd::Kept { 1 } else { 2 };
+        assert_eq!(peer.accepted(), connections, "{sent:?}");
+    }
 }

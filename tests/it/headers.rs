@@ -260,6 +260,11 @@ fn every_request_tells_its_way_once(workers: usize) {
             "host: d\r\n",
             "c.example",
         ),
+        (
+            "GET /1.0 HTTP/1.0",
+            "host: a.example\r\nconnection: keep-alive\r\n",
+            "a.example",
+        ),
         ("GET /1.0 HTTP/1.0", "", ""),
     ];
     let claims = "x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: https\r\nx_forwarded_for: 192.0.2.1\r\n\

@@ -50,6 +50,29 @@ fn only_chunked_is_a_transfer_coding_that_can_be_passed_on() {
 }
 
 #[test]
+fn a_length_is_said_once_or_not_at_all() {
+    let check = |lines: &[&str], length, expected: &[&str]| {
+        let fields = |lines: &[&str]| {
+            let lines: Vec<_> = lines.iter().map(|line| ("content-length", *line)).collect();
+            fields(&lines)
+        };
+        let mut headers = fields(lines);
+        settle_length(&mut headers, length);
+        assert_eq!(headers, fields(expected), "{lines:?} {length:?}");
+    };
+    check(&[], Some(2), &[]);
+    check(&["2"], Some(2), &["2"]);
+    check(&["2"], Some(0), &["2"]);
+    check(&["2"], None, &["2"]);
+    check(&["2, 2"], Some(2), &["2"]);
+    check(&["2", "2"], Some(2), &["2"]);
+    check(&["2", "2,2"], Some(2), &["2"]);
+    check(&["2, 3"], Some(0), &[]);
+    check(&["2", "3"], Some(0), &[]);
+    check(&["2", "2"], None, &[]);
+}
+
+#[test]
 fn hop_by_hop_fields_go_and_all_others_stay() {
     let check = |before: &[(&str, &str)], after: &[(&str, &str)]| {
         let mut headers = fields(before);
