@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Iterable
 
 from .process import Failure, Process
 from .tools import Tools
@@ -14,6 +15,15 @@ _SCRIPT = Path(__file__).resolve().with_name("wrk.lua")
 # h2load opens this many connections every so many milliseconds, so that their clocks do not tick together: a client's clock ticks
 # every 10 ms or slower, and clients that start together send in one burst for ever.
 _START_TOGETHER, _START_EVERY_MS = 4, 11
+
+
+def closed_loop(tools: Tools, connections: int, seconds: float, url: str, file: Path, paths: Iterable[str]) -> list[str]:
+    """How wrk is started that asks for these paths in turn; they are put into a file."""
+    file.write_text("".join(f"{path}\n" for path in paths))
+    return [
+        tools.paths["wrk"], "--threads", "1", "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s",
+        "--timeout", "10s", "--script", str(_SCRIPT), url, "--", str(file),
+    ]
 
 
 @dataclass
@@ -37,10 +47,8 @@ class Loader:
 
     def closed(self, url: str, path: str, seconds: float) -> Outcome:
         """As many requests as are answered."""
-        argv = [
-            self._tools.paths["wrk"], "--threads", "1", "--connections", str(self._connections), "--duration", f"{max(1, round(seconds))}s",
-            "--timeout", "10s", "--script", str(_SCRIPT), url, "--", path,
-        ]
+        paths = self._folder / "wrk.paths"
+        argv = closed_loop(self._tools, self._connections, seconds, url, paths, (f"{path}k{key}" for key in range(1, KEYS + 1)))
         said = self._run("wrk", argv, seconds + 20)
         result = json.loads(said.strip().splitlines()[-1])
         errors = {kind: result[kind] for kind in ("connect", "read", "write", "status", "timeout") if result[kind]}

@@ -1,11 +1,13 @@
 """How results are written down: the circumstances, and tables for a terminal and for Markdown."""
 
+import json
 import os
 import platform
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
 
+from .process import Failure
 from .proxies import TITLES
 from .tools import ROOT, Tools
 
@@ -49,15 +51,23 @@ def piped(head: list[str], rows: list[list[str]], left: int = 2) -> list[str]:
     return ["| " + " | ".join(head) + " |", "|" + "---|" * left + "---:|" * (len(head) - left), *["| " + " | ".join(row) + " |" for row in rows]]
 
 
-def into(path: Path, mark: str, text: str) -> bool:
-    """Puts a text between the marks of a file, `<!-- MARK: begin -->` and end; false if it has none."""
-    begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
+def into_readme(mark: str, text: str):
+    """Puts a text between the marks of benches/README.md, `<!-- MARK: begin -->` and end."""
+    path, begin, end = ROOT / "benches/README.md", f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
     before, found_begin, rest = path.read_text().partition(begin)
     _, found_end, after = rest.partition(end)
     if not found_begin or not found_end:
-        return False
+        raise Failure(f"benches/README.md has no marks for {mark}")
     path.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
-    return True
+
+
+def write(folder: Path, name: str, results: dict, markdown: str) -> list[Path]:
+    """Everything as JSON, and a page of Markdown; gives their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    as_json, as_markdown = folder / f"{name}.json", folder / f"{name}.md"
+    as_json.write_text(json.dumps(results) + "\n")
+    as_markdown.write_text(markdown)
+    return [as_json, as_markdown]
 
 
 def _processor() -> str:

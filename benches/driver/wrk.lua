@@ -1,16 +1,15 @@
--- As many requests as the proxy answers, over a thousand keys. Arguments: the path before the key. Ends with one line of JSON.
+-- As many requests as the proxy answers, for the paths in turn that a file has, one a line. Argument: the file. Ends with one line of JSON.
 
-local KEYS = 1000
 local requests, turn = {}, 0
 
 function init(args)
-   for key = 1, KEYS do
-      requests[key] = wrk.format("GET", args[1] .. "k" .. key)
+   for path in io.lines(args[1]) do
+      requests[#requests + 1] = wrk.format("GET", path)
    end
 end
 
 function request()
-   turn = turn % KEYS + 1
+   turn = turn % #requests + 1
    return requests[turn]
 end
 

@@ -4,15 +4,14 @@ import argparse
 import os
 import shutil
 import sys
-from pathlib import Path
 
 from driver import command, paper
 from driver.bodies import ONE, REORDERED, SAME, SIZES
-from driver.command import listed, positive
+from driver.command import Options
 from driver.process import Failure
 from driver.proxies import CROSSFADE, PLAIN, free_port, template
 from driver.sides import Side
-from driver.tools import ROOT, TARGET, gather, say
+from driver.tools import TARGET, gather, say
 
 from guided.driver.build import guided
 
@@ -27,20 +26,14 @@ _PILOT_SHARE = 0.25
 
 
 def _options() -> argparse.Namespace:
-    works, sizes, proxies = [FORWARD, SPLIT, MIRROR], list(SIZES), [CROSSFADE, PLAIN, "nginx", "haproxy", "envoy"]
-    parser = argparse.ArgumentParser(prog="benches/against/run", description="Measures crossfade and other proxies side by side; see benches/README.md.")
-    parser.add_argument("--rounds", type=positive, default=None, help="how often everything is measured (5)")
-    parser.add_argument("--seconds", type=positive, default=None, help="how long each measurement takes, after a second of warm-up (5)")
-    parser.add_argument("--quick", action="store_true", help="2 rounds of 2 seconds, for a first look")
-    parser.add_argument("--only", type=listed(works), default=works, metavar="WORKS", help=f"a comma list of {', '.join(works)}")
-    parser.add_argument("--sizes", type=listed(sizes), default=sizes, help=f"a comma list of {', '.join(sizes)}")
-    parser.add_argument("--proxies", type=listed(proxies), default=proxies, help=f"a comma list of {', '.join(proxies)}")
-    parser.add_argument("--out", type=Path, default=TARGET / "bench-against", help="where against.json and against.md go (target/bench-against)")
-    parser.add_argument("--readme", action="store_true", help="also put the table into benches/README.md")
-    options = parser.parse_args()
-    options.rounds = options.rounds or (2 if options.quick else 5)
-    options.seconds = options.seconds or (2 if options.quick else 5)
-    return options
+    options = Options("against", "Measures crossfade and other proxies side by side")
+    options.amount("--rounds", 5, 2, "how often everything is measured")
+    options.amount("--seconds", 5, 2, "how long each measurement takes, after a second of warm-up")
+    options.quick("2 rounds of 2 seconds, for a first look")
+    options.part("--only", [FORWARD, SPLIT, MIRROR])
+    options.part("--sizes", list(SIZES))
+    options.part("--proxies", [CROSSFADE, PLAIN, "nginx", "haproxy", "envoy"])
+    return options.read()
 
 
 def _run():
@@ -63,8 +56,8 @@ def _run():
             written = report.write(options.out, run.rows, facts)
     print(report.table(run.rows))
     print(f"\nWritten: {', '.join(map(str, written))}")
-    if options.readme and not paper.into(ROOT / "benches/README.md", "against", report.markdown(run.rows, facts)):
-        raise Failure("benches/README.md has no marks for the table")
+    if options.readme:
+        paper.into_readme("against", report.markdown(run.rows, facts))
 
 
 class Run:

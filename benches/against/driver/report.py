@@ -1,10 +1,10 @@
 """What a run gave: a table to read, the same in Markdown, and everything as JSON."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
+from driver import paper
 from driver.paper import aligned, circumstances, piped
 
 from .rows import Row, Rows, reached
@@ -38,11 +38,7 @@ def markdown(rows: Rows, facts: dict) -> str:
 
 def write(folder: Path, rows: Rows, facts: dict) -> list[Path]:
     """Both files; gives their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    as_json, as_markdown = folder / "against.json", folder / "against.md"
-    as_json.write_text(json.dumps({"about": facts, "rows": [_as_json(rows, row) for row in rows.all.values()]}, indent=1) + "\n")
-    as_markdown.write_text(markdown(rows, facts))
-    return [as_json, as_markdown]
+    return paper.write(folder, "against", {"about": facts, "rows": [_as_json(rows, row) for row in rows.all.values()]}, markdown(rows, facts))
 
 
 def _as_json(rows: Rows, row: Row) -> dict:

@@ -5,13 +5,11 @@ import os
 import resource
 import shutil
 import sys
-from pathlib import Path
 
 from driver import command, paper
-from driver.command import listed, positive
-from driver.process import Failure
+from driver.command import Options, positive
 from driver.proxies import CROSSFADE, TITLES
-from driver.tools import ROOT, TARGET, built, gather, say
+from driver.tools import TARGET, built, gather, say
 
 from guided.driver.build import guided
 
@@ -26,20 +24,14 @@ _MEMORY_AFTER = 20
 
 
 def _options() -> argparse.Namespace:
-    faults, proxies = [fault.name for fault in FAULTS], [CROSSFADE, "nginx", "envoy"]
-    parser = argparse.ArgumentParser(prog="benches/isolation/run", description="Measures what a faulty shadow costs the client; see benches/README.md.")
-    parser.add_argument("--rate", type=positive, default=2000, help="requests a second (2000)")
-    parser.add_argument("--windows", type=positive, default=None, help="windows with the shadow off, and as many with the fault, that must count (5)")
-    parser.add_argument("--seconds", type=float, default=None, help="how long each counts, after it has settled (1.2)")
-    parser.add_argument("--quick", action="store_true", help="2 windows of 1 second, for a first look; too short for memory")
-    parser.add_argument("--only", type=listed(faults), default=faults, metavar="FAULTS", help=f"a comma list of {', '.join(faults)}; control is always there")
-    parser.add_argument("--proxies", type=listed(proxies), default=proxies, help=f"a comma list of {', '.join(proxies)}")
-    parser.add_argument("--out", type=Path, default=TARGET / "bench-isolation", help="where isolation.json and isolation.md go (target/bench-isolation)")
-    parser.add_argument("--readme", action="store_true", help="also put the table into benches/README.md")
-    options = parser.parse_args()
-    options.windows = options.windows or (2 if options.quick else 5)
-    options.seconds = options.seconds or (1 if options.quick else 1.2)
-    return options
+    options = Options("isolation", "Measures what a faulty shadow costs the client")
+    options.add("--rate", type=positive, default=2000, help="requests a second (2000)")
+    options.amount("--windows", 5, 2, "windows with the shadow off, and as many with the fault, that must count")
+    options.amount("--seconds", 1.2, 1.0, "how long each counts, after it has settled")
+    options.quick("2 windows of 1 second, for a first look; too short for memory")
+    options.part("--only", [fault.name for fault in FAULTS], "; control is always there")
+    options.part("--proxies", [CROSSFADE, "nginx", "envoy"])
+    return options.read()
 
 
 def _run():
@@ -67,8 +59,8 @@ def _run():
             written = report.write(options.out, judged, facts)
     print(report.table(judged))
     print(f"\nWritten: {', '.join(map(str, written))}")
-    if options.readme and not paper.into(ROOT / "benches/README.md", "isolation", report.markdown(judged, facts)):
-        raise Failure("benches/README.md has no marks for the table")
+    if options.readme:
+        paper.into_readme("isolation", report.markdown(judged, facts))
 
 
 def _told(judged: Judged) -> str:

@@ -1,8 +1,8 @@
 """What a run gave: a table to read, the same in Markdown, and everything as JSON."""
 
-import json
 from pathlib import Path
 
+from driver import paper
 from driver.paper import aligned, circumstances, piped
 from driver.proxies import TITLES
 
@@ -29,11 +29,7 @@ def markdown(rows: list[Judged], facts: dict) -> str:
 
 def write(folder: Path, rows: list[Judged], facts: dict) -> list[Path]:
     """Both files; gives their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    as_json, as_markdown = folder / "isolation.json", folder / "isolation.md"
-    as_json.write_text(json.dumps({"about": facts, "rows": [_as_json(row) for row in rows]}) + "\n")
-    as_markdown.write_text(markdown(rows, facts))
-    return [as_json, as_markdown]
+    return paper.write(folder, "isolation", {"about": facts, "rows": [_as_json(row) for row in rows]}, markdown(rows, facts))
 
 
 def _as_json(judged: Judged) -> dict:

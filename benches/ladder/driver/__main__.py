@@ -3,12 +3,11 @@
 import argparse
 import os
 import sys
-from pathlib import Path
 
 from driver import command, paper
-from driver.command import listed, positive
+from driver.command import Options, positive
 from driver.process import Failure
-from driver.tools import ROOT, TARGET, Tools, built, say
+from driver.tools import Tools, built, say
 
 from . import baseline, report
 from .baseline import Baseline
@@ -19,18 +18,15 @@ from .rungs import CROSSFADE, LADDER, RUNGS, Run
 
 
 def _options() -> argparse.Namespace:
-    names = [rung.name for rung in RUNGS]
-    parser = argparse.ArgumentParser(prog="benches/ladder/run", description="Counts the instructions of a request, promise by promise; see benches/README.md.")
-    parser.add_argument("--only", type=listed(names), default=names, metavar="RUNGS", help=f"a comma list of {', '.join(names)}")
-    parser.add_argument("--profile", default="dist", help="cargo's profile (dist)")
-    parser.add_argument("--counter", choices=[PERF, CALLGRIND], help="who counts; perf where it works, but for --check the one of the baseline")
-    parser.add_argument("--requests", type=positive, default=6400, help=f"how many are counted for a rung, in batches of {CONNECTIONS} (6400); an eighth of it with answers of 10 KB")
-    parser.add_argument("--out", type=Path, default=TARGET / "bench-ladder", help="where ladder.json and ladder.md go (target/bench-ladder)")
-    held = parser.add_mutually_exclusive_group()
-    held.add_argument("--check", action="store_true", help=f"fails if a rung costs over {baseline.WORSE:.0%} more than in benches/ladder/baseline.json")
+    options = Options("ladder", "Counts the instructions of a request, promise by promise")
+    options.part("--only", [rung.name for rung in RUNGS])
+    options.add("--profile", default="dist", help="cargo's profile (dist)")
+    options.add("--counter", choices=[PERF, CALLGRIND], help="who counts; perf where it works, but for --check the one of the baseline")
+    options.add("--requests", type=positive, default=6400, help=f"how many are counted for a rung, in batches of {CONNECTIONS} (6400); an eighth of it with answers of 10 KB")
+    held = options.group()
+    held.add_argument("--check", action="store_true", help=f"fails if a rung costs over {baseline.WORSE:.0%}% more than in benches/ladder/baseline.json")
     held.add_argument("--save", action="store_true", help="makes what is counted the baseline")
-    parser.add_argument("--readme", action="store_true", help="also puts the table into benches/README.md")
-    return parser.parse_args()
+    return options.read()
 
 
 def _run():
@@ -56,8 +52,8 @@ def _run():
     written = report.write(options.out.resolve(), counts, shown, facts)
     print(report.table(counts, shown))
     print(f"\nWritten: {', '.join(map(str, written))}")
-    if options.readme and not paper.into(ROOT / "benches/README.md", "ladder", report.markdown(counts, shown, facts)):
-        raise Failure("benches/README.md has no marks for the table")
+    if options.readme:
+        paper.into_readme("ladder", report.markdown(counts, shown, facts))
     if options.save:
         baseline.save(new)
         print(f"Saved: {baseline.FILE}")

@@ -1,9 +1,9 @@
 """What was counted: a table to read, the same in Markdown, and everything as JSON."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
+from driver import paper
 from driver.paper import aligned, piped
 
 from .baseline import Baseline
@@ -41,13 +41,9 @@ def markdown(counts: dict[str, Count], old: "Baseline | None", facts: dict) -> s
 
 def write(folder: Path, counts: dict[str, Count], old: "Baseline | None", facts: dict) -> list[Path]:
     """Both files; gives their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    as_json, as_markdown = folder / "ladder.json", folder / "ladder.md"
     found = rungs(counts)
     rows = [{"rung": name, "instructions": found[name], **asdict(counts[name])} for name in found]
-    as_json.write_text(json.dumps({"about": facts, "rows": rows}, indent=1) + "\n")
-    as_markdown.write_text(markdown(counts, old, facts))
-    return [as_json, as_markdown]
+    return paper.write(folder, "ladder", {"about": facts, "rows": rows}, markdown(counts, old, facts))
 
 
 def _rows(counts: dict[str, Count], old: "Baseline | None") -> list[list[str]]:

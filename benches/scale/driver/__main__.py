@@ -4,14 +4,12 @@ import argparse
 import os
 import shutil
 import sys
-from pathlib import Path
 
 from driver import command, paper
-from driver.command import listed, positive
-from driver.process import Failure
+from driver.command import Options
 from driver.proxies import CROSSFADE, free_port
 from driver.sides import Side
-from driver.tools import ROOT, TARGET, gather, say
+from driver.tools import TARGET, gather, say
 
 from guided.driver.build import guided
 
@@ -28,18 +26,13 @@ _FILES = 18_000
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benches/scale/run", description="Measures what grows with connections, routes and reloads; see benches/README.md.")
-    parser.add_argument("--rounds", type=positive, default=None, help="how often CPU times are measured (3); idle connections and reloads one round less, at least one")
-    parser.add_argument("--seconds", type=positive, default=None, help="how long CPU time is measured, after the warm-up (3)")
-    parser.add_argument("--quick", action="store_true", help="1 round of 2 seconds, 20 reloads, 1,000 idle connections: a first look")
-    parser.add_argument("--only", type=listed(PARTS), default=PARTS, metavar="PARTS", help=f"a comma list of {', '.join(PARTS)}")
-    parser.add_argument("--proxies", type=listed(PROXIES), default=PROXIES, help=f"a comma list of {', '.join(PROXIES)}")
-    parser.add_argument("--out", type=Path, default=TARGET / "bench-scale", help="where scale.json and scale.md go (target/bench-scale)")
-    parser.add_argument("--readme", action="store_true", help="also put the tables into benches/README.md")
-    options = parser.parse_args()
-    options.rounds = options.rounds or (1 if options.quick else 3)
-    options.seconds = options.seconds or (2 if options.quick else 3)
-    return options
+    options = Options("scale", "Measures what grows with connections, routes and reloads", "the tables")
+    options.amount("--rounds", 3, 1, "how often CPU times are measured; idle connections and reloads one round less, at least one")
+    options.amount("--seconds", 3, 2, "how long CPU time is measured, after the warm-up")
+    options.quick("1 round of 2 seconds, 20 reloads, 1,000 idle connections: a first look")
+    options.part("--only", PARTS)
+    options.part("--proxies", PROXIES)
+    return options.read()
 
 
 def _run():
@@ -75,8 +68,8 @@ def _run():
     written = report.write(options.out, rows, facts)
     print(report.table(rows))
     print(f"\nWritten: {', '.join(map(str, written))}")
-    if options.readme and not paper.into(ROOT / "benches/README.md", "scale", report.markdown(rows, facts)):
-        raise Failure("benches/README.md has no marks for the tables")
+    if options.readme:
+        paper.into_readme("scale", report.markdown(rows, facts))
 
 
 def _cases(parts: list[str], proxies: list[str]) -> list[Case]:

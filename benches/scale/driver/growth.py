@@ -5,15 +5,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from driver.load import KEYS, closed_loop
 from driver.process import Process, core_busy_seconds
 from driver.proxies import Proxy
 from driver.sides import Side
 from driver.tools import Tools
 
-from .peers import started_with
+from .peers import prefix, started_with
 from .sockets import standing
-
-_SCRIPT = Path(__file__).resolve().parents[1] / "load.lua"
 
 # The kernel tells CPU time in steps of 10 ms: with less than this a figure says nothing.
 _LEAST_CPU = 0.1
@@ -60,11 +59,9 @@ class Bench:
         ports = {name: side.port for name, side in self._sides.items()}
         with started_with(case.proxy, case.routes, self._tools, self._proxy_core, self._folder / case.proxy, ports) as proxy:
             warm_up = _WARM_UP if case.connections <= _FEW else _LONG_WARM_UP
-            argv = [
-                self._tools.paths["wrk"], "--threads", "1", "--connections", str(case.connections), "--timeout", "10s",
-                # It must not end before the second look.
-                "--duration", f"{round(warm_up + self._seconds + 2)}s", "--script", str(_SCRIPT), proxy.url, "--", str(case.routes),
-            ]
+            paths = (f"{prefix(key % case.routes)}k{key:04}/tags" for key in range(1, KEYS + 1))
+            # It must not end before the second look.
+            argv = closed_loop(self._tools, case.connections, warm_up + self._seconds + 2, proxy.url, self._folder / "wrk.paths", paths)
             log = self._folder / "wrk.out"
             with Process("wrk", argv, self._load_core, log, self._tools.env) as wrk:
                 time.sleep(warm_up)

@@ -1,11 +1,11 @@
 """What a run gave: tables to read, the same in Markdown, and everything as JSON."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Callable
 
+from driver import paper
 from driver.paper import aligned, circumstances, piped
 from driver.proxies import TITLES
 
@@ -34,8 +34,6 @@ def markdown(rows: Rows, facts: dict) -> str:
 
 def write(folder: Path, rows: Rows, facts: dict) -> list[Path]:
     """Both files; gives their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    as_json, as_markdown = folder / "scale.json", folder / "scale.md"
     whole = {
         "about": facts,
         "growth": [{**asdict(case), "ratio": rows.ratio(case), **_as_json(row)} for case, row in rows.growth.items()],
@@ -43,9 +41,7 @@ def write(folder: Path, rows: Rows, facts: dict) -> list[Path]:
         "reload": [{"proxy": name, **_as_json(row)} for name, row in rows.reload.items()],
         "bounds": [{**asdict(bound), "word": bound.word()} for bound in bounds(rows)],
     }
-    as_json.write_text(json.dumps(whole, indent=1) + "\n")
-    as_markdown.write_text(markdown(rows, facts))
-    return [as_json, as_markdown]
+    return paper.write(folder, "scale", whole, markdown(rows, facts))
 
 
 def _as_json(row: Row) -> dict:
