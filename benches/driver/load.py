@@ -1,7 +1,7 @@
-"""Load: wrk for as much as a proxy can do, h2load (HTTP/1.1) for a fixed rate. One thread, a thousand keys."""
+"""Load: wrk for as much as a proxy can do, h2load for a fixed rate (HTTP/1.1) and for HTTP/2 inside TLS. One thread, a thousand keys."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Iterable
 
@@ -10,6 +10,9 @@ from .tools import Tools
 
 CONNECTIONS = 64
 KEYS = 1000
+# Requests at once on a connection of HTTP/2.
+STREAMS = 8
+_CIPHER = "TLS_AES_128_GCM_SHA256"
 _SCRIPT = Path(__file__).resolve().with_name("wrk.lua")
 
 # h2load opens this many connections every so many milliseconds, so that their clocks do not tick together: a client's clock ticks
@@ -61,16 +64,37 @@ class Loader:
     def at_rate(self, url: str, path: str, seconds: float, rate: float, rest: str = "") -> Outcome:
         """A fixed number of requests a second, shared evenly by the connections; a key stands between `path` and `rest`."""
         for_each = max(1, round(rate * seconds / self._connections))
+        rows = self._h2load(url, path, rest, seconds * 3 + 20, [
+            "--h1", f"--clients={self._connections}", f"--requests={for_each * self._connections}",
+            f"--rps={rate / self._connections:.4f}", f"--rate={_START_TOGETHER}", f"--rate-period={_START_EVERY_MS}ms",
+        ])
+        return _from_log(rows, for_each * self._connections, rate)
+
+    def streams(self, url: str, path: str, seconds: float) -> Outcome:
+        """As many requests as are answered over HTTP/2 inside TLS, as many at once as with `closed`, on an eighth of the connections."""
+        clients = max(1, self._connections // STREAMS)
+        rows = self._h2load(url, path, "", seconds + 20, [
+            f"--clients={clients}", f"--max-concurrent-streams={self._connections // clients}", f"--duration={max(1, round(seconds))}",
+            "--npn-list=h2", f"--tls13-ciphers={_CIPHER}",
+        ])
+        outcome = _from_log(rows, len(rows), None)
+        # Every proxy must have done the same work.
+        said = (self._folder / "h2load.out").read_text(errors="replace")
+        wanted = ("TLS Protocol: TLSv1.3", f"Cipher: {_CIPHER}", "Application protocol: h2")
+        missing = [line for line in wanted if line not in said]
+        return replace(outcome, problem=f"h2load did not say {', '.join(missing)}") if missing else outcome
+
+    def _h2load(self, url: str, path: str, rest: str, limit: float, more: list[str]) -> list[tuple[int, int, int]]:
+        """What h2load logs: when a request began, in microseconds, its status, and how long it took; a line each request."""
         log, paths = self._folder / "h2load.log", self._folder / "h2load.urls"
         log.unlink(missing_ok=True)
         paths.write_text("".join(f"{url}{path}k{key}{rest}\n" for key in range(1, KEYS + 1)))
-        argv = [
-            self._tools.paths["h2load"], "--h1", "--threads=1", f"--clients={self._connections}", f"--requests={for_each * self._connections}",
-            f"--rps={rate / self._connections:.4f}", f"--rate={_START_TOGETHER}", f"--rate-period={_START_EVERY_MS}ms",
-            f"--log-file={log}", f"--input-file={paths}",
-        ]
-        self._run("h2load", argv, seconds * 3 + 20)
-        return _from_log(log, for_each * self._connections, rate)
+        argv = [self._tools.paths["h2load"], "--threads=1", f"--log-file={log}", f"--input-file={paths}", *more]
+        self._run("h2load", argv, limit)
+        rows = [tuple(map(int, line.split())) for line in log.read_text().splitlines()]
+        if not rows:
+            raise Failure(f"h2load has logged no request in {log}")
+        return rows
 
     def _run(self, name: str, argv: list[str], limit: float) -> str:
         log = self._folder / f"{name}.out"
@@ -79,11 +103,8 @@ class Loader:
         return log.read_text(errors="replace")
 
 
-def _from_log(log: Path, asked: int, rate: float) -> Outcome:
-    """h2load's log: start in microseconds, status, duration in microseconds; a line each request."""
-    rows = [tuple(map(int, line.split())) for line in log.read_text().splitlines()]
-    if not rows:
-        raise Failure(f"h2load has logged no request in {log}")
+def _from_log(rows: list[tuple[int, int, int]], asked: int, rate: "float | None") -> Outcome:
+    """What the log says of so many requests, that were made at this rate if there was one."""
     good = [row for row in rows if 200 <= row[1] < 300]
     durations = sorted(row[2] for row in good) or [0]
     starts = sorted(row[0] for row in rows)
@@ -93,7 +114,7 @@ def _from_log(log: Path, asked: int, rate: float) -> Outcome:
     problem = None
     if len(good) < asked:
         problem = f"{asked - len(good)} of {asked} requests failed"
-    elif per_second < 0.97 * rate:
+    elif rate is not None and per_second < 0.97 * rate:
         problem = f"only {per_second:,.0f} of {rate:,.0f} requests a second"
     seconds = (max(row[0] + row[2] for row in rows) - starts[0]) / 1e6
     return Outcome(len(good), seconds, per_second, _quantile(durations, 0.50) / 1e3, _quantile(durations, 0.99) / 1e3, problem)

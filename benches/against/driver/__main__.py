@@ -16,7 +16,7 @@ from driver.tools import TARGET, gather, say
 from guided.driver.build import guided
 
 from . import report
-from .measure import FORWARD, MIRROR, PEERS, SATURATION, SPLIT, Bench, Case
+from .measure import FORWARD, H2, MIRROR, PEERS, SATURATION, SPLIT, Bench, Case
 from .rows import Rows
 
 # Of what the slowest proxy can do.
@@ -30,7 +30,7 @@ def _options() -> argparse.Namespace:
     options.amount("--rounds", 5, 2, "how often everything is measured")
     options.amount("--seconds", 5, 2, "how long each measurement takes, after a second of warm-up")
     options.quick("2 rounds of 2 seconds, for a first look")
-    options.part("--only", [FORWARD, SPLIT, MIRROR])
+    options.part("--only", [FORWARD, H2, SPLIT, MIRROR])
     options.part("--sizes", list(SIZES))
     options.part("--proxies", [CROSSFADE, PLAIN, "nginx", "haproxy", "envoy"])
     return options.read()
@@ -39,7 +39,7 @@ def _options() -> argparse.Namespace:
 def _run():
     options = _options()
     load_core, proxy_core = command.cores()
-    tools = gather({*options.proxies, "nginx", "wrk", "h2load"}, guided)
+    tools = gather({*options.proxies, "nginx", "wrk", "h2load", "openssl"}, guided)
     facts = {**paper.about(tools), "rounds": options.rounds, "seconds": options.seconds}
     os.sched_setaffinity(0, {load_core})
     folder = (TARGET / "bench-against/run").resolve()
@@ -47,7 +47,7 @@ def _run():
     sides = {name: Side(name, tools, load_core, folder / "sides", free_port()) for name in ("old", "new")}
     run = Run(Bench(tools, (load_core, proxy_core), folder, sides, options.seconds), options.rounds, options.proxies)
     for work in options.only:
-        for size in options.sizes:
+        for size in [size for size in options.sizes if work != H2 or size == "1k"]:
             if work == MIRROR:
                 run.mirror(size)
             else:
@@ -70,8 +70,8 @@ class Run:
     case = staticmethod(Case)
 
     def proxies(self, work: str) -> list[str]:
-        """Who can do a work. The plain build is there to show what the profile gives, which forwarding does."""
-        return [proxy for proxy in self._proxies if template(PEERS, proxy, work).exists() and (proxy != PLAIN or work == FORWARD)]
+        """Who can do a work. The plain build is there to show what the profile gives, which forwarding does, however requests come."""
+        return [proxy for proxy in self._proxies if template(PEERS, proxy, work).exists() and (proxy != PLAIN or work in (FORWARD, H2))]
 
     def rounds(self, cases: list[Case], rate: "float | None"):
         """A B C D, A B C D, ..: what disturbs the machine disturbs all."""

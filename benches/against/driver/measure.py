@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from driver.bodies import ONE
+from driver.certificate import made
 from driver.load import Loader, Outcome
 from driver.process import core_busy_seconds
 from driver.proxies import CROSSFADE, Proxy, started, template
@@ -12,7 +13,7 @@ from driver.sides import Side
 from driver.tools import Tools
 
 PEERS = Path(__file__).resolve().parents[1] / "peers"
-FORWARD, SPLIT, MIRROR, SATURATION = "forward", "split", "mirror", "saturation"
+FORWARD, H2, SPLIT, MIRROR, SATURATION = "forward", "h2", "split", "mirror", "saturation"
 
 # A mirror's row counts if at least this share of the copies was made, and compared.
 COMPLETE = 0.995
@@ -83,25 +84,28 @@ class Bench:
     """Everything that stays while proxies come and go."""
 
     def __init__(self, tools: Tools, cores: "tuple[int, int]", folder: Path, sides: "dict[str, Side]", seconds: float):
+        self._values = {**{name.upper(): side.port for name, side in sides.items()}, **made(tools, folder / "certificate")}
         self._tools, self._folder, self._sides, self._seconds = tools, folder, sides, seconds
         self._load_core, self._proxy_core = cores
         self._loader = Loader(tools, self._load_core, folder / "load")
 
     def sample(self, case: Case, rate: "float | None") -> Sample:
         """Measures once: at a fixed rate, or (without one) as much as the proxy can do."""
-        ports = {name.upper(): side.port for name, side in self._sides.items()}
         source = template(PEERS, case.proxy, MIRROR if case.mirrors else case.work)
-        with started(case.proxy, source, self._tools, self._proxy_core, self._folder / case.proxy, ports, "/same/1k/ready") as proxy:
-            path = f"/{case.variant}/{case.size}/"
-            self._load(proxy, path, _WARM_UP, rate)
+        folder, scheme = self._folder / case.proxy, "https" if case.work == H2 else "http"
+        with started(case.proxy, source, self._tools, self._proxy_core, folder, self._values, "/same/1k/ready", scheme) as proxy:
+            self._load(case, proxy, _WARM_UP, rate)
             self._settle(case, proxy)
             before, clock = self._counts(case, proxy), time.monotonic()
-            outcome = self._load(proxy, path, self._seconds, rate)
+            outcome = self._load(case, proxy, self._seconds, rate)
             self._settle(case, proxy)
             after, wall = self._counts(case, proxy), time.monotonic() - clock
             return _sample(case, outcome, before, after, wall, proxy.process.peak_kib() / 1024)
 
-    def _load(self, proxy: Proxy, path: str, seconds: float, rate: "float | None") -> Outcome:
+    def _load(self, case: Case, proxy: Proxy, seconds: float, rate: "float | None") -> Outcome:
+        path = f"/{case.variant}/{case.size}/"
+        if case.work == H2:
+            return self._loader.streams(proxy.url, path, seconds)
         if rate is None:
             return self._loader.closed(proxy.url, path, seconds)
         return self._loader.at_rate(proxy.url, path, seconds, rate)

@@ -6,9 +6,9 @@ from statistics import median
 from driver.bodies import ONE, REORDERED, SAME
 from driver.proxies import CROSSFADE, PLAIN, TITLES
 
-from .measure import FORWARD, MIRROR, SATURATION, SPLIT, Case, Sample
+from .measure import FORWARD, H2, MIRROR, SATURATION, SPLIT, Case, Sample
 
-WORKS = {FORWARD: "forward", SPLIT: "split at 50 %", MIRROR: "mirror", SATURATION: "mirror, saturated"}
+WORKS = {FORWARD: "forward", H2: "HTTP/2 through TLS, forward", SPLIT: "split at 50 %", MIRROR: "mirror", SATURATION: "mirror, saturated"}
 SIZES = {"1k": "1 KB", "10k": "10 KB", "100k": "100 KB"}
 _VARIANTS = {SAME: "equal bytes", REORDERED: "reordered keys", ONE: "one difference"}
 
@@ -94,6 +94,7 @@ TARGETS = [
     Target(FORWARD, "100k", SAME, "nginx", 1.15, 0.90),
     Target(FORWARD, "100k", SAME, "haproxy", 1.15, 0.85),
     Target(FORWARD, "100k", SAME, "envoy", 0.70, 0.50),
+    Target(H2, "1k", SAME, "envoy", 0.60, 0.40),
     Target(MIRROR, "1k", SAME, "envoy", 0.45, 0.28),
     Target(MIRROR, "10k", SAME, "envoy", 0.50, 0.33),
     Target(MIRROR, "1k", REORDERED, "envoy", 0.60, 0.40),
