@@ -87,23 +87,22 @@ async fn follow(
         (limits.tls_timeout, limits.idle_timeout)
     };
     let (socket, peer) = if terms.proxy_protocol {
-        let told = within(tls_timeout, introduction(socket)).await;
-        let (socket, source) =
-            told.map_err(|error| Departure::Refused(Rejected::ProxyProtocol, error))?;
+        let first = First(tls_timeout, Rejected::ProxyProtocol);
+        let (socket, source) = first.of(socket, introduction).await?;
         (socket, source.unwrap_or(peer))
     } else {
         (socket, peer)
     };
     let (socket, protocol, scheme) = match &terms.tls {
         Some(tls) => {
-            let (socket, protocol) = within(tls_timeout, tls.accept(socket))
-                .await
-                .map_err(|error| Departure::Refused(Rejected::Tls, error))?;
+            let first = First(tls_timeout, Rejected::Tls);
+            let (socket, protocol) = first.of(socket, |socket| tls.accept(socket)).await?;
             (socket, protocol, Scheme::Https)
         }
         None if terms.h2c => {
-            let (socket, protocol) = within(idle_timeout, prior_knowledge(socket))
-                .await
+            let asked = timeout(idle_timeout, prior_knowledge(socket)).await;
+            let (socket, protocol) = asked
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
                 .map_err(|_| Departure::Left)?;
             (socket, protocol, Scheme::Http)
         }
@@ -116,10 +115,27 @@ async fn follow(
     })
 }
 
-async fn within<T>(time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    timeout(time, work)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+/// What a client has to say first: how long it may take, and what it is counted as if it does not.
+struct First(Duration, Rejected);
+
+impl First {
+    /// Who leaves before the first byte has only looked whether somebody listens, as balancers do.
+    async fn of<T, F>(self, socket: Socket, read: impl FnOnce(Socket) -> F) -> Result<T, Departure>
+    where
+        F: Future<Output = io::Result<T>>,
+    {
+        let Self(time, reason) = self;
+        let refused = |error| Departure::Refused(reason, error);
+        let said = async {
+            if socket.begins().await {
+                read(socket).await.map_err(refused)
+            } else {
+                Err(Departure::Left)
+            }
+        };
+        let late = |_| Err(refused(io::ErrorKind::TimedOut.into()));
+        timeout(time, said).await.unwrap_or_else(late)
+    }
 }
 
 /// Reads the header of the PROXY protocol: the connection after it, and whose it is.

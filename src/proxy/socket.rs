@@ -3,11 +3,13 @@
 //! A client at a Unix socket has no address; it counts as 127.0.0.1: only who is on this machine, and may write to the file, gets in.
 
 use bytes::Bytes;
+use rustix::net::RecvFlags;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
 /// A socket that listens.
@@ -123,6 +125,22 @@ impl Socket {
 }
 
 impl Socket {
+    /// Waits for the first byte; whether there will be one. Nothing is read.
+    pub(super) async fn begins(&self) -> bool {
+        fn peek(socket: impl AsFd) -> io::Result<bool> {
+            let mut byte = [0];
+            let (came, _) = rustix::net::recv(socket, &mut byte, RecvFlags::PEEK)?;
+            Ok(came > 0)
+        }
+        let read = Interest::READABLE;
+        match self {
+            Self::Tcp(stream) => stream.async_io(read, || peek(stream)).await,
+            Self::Unix(stream) => stream.async_io(read, || peek(stream)).await,
+            Self::Tls(_) | Self::Begun(_) => Ok(true),
+        }
+        .unwrap_or(false)
+    }
+
     /// Ends it so that its end can't be taken for the end of an answer, where the kind of socket can tell the two apart.
     pub(super) fn reset(self) {
         match self {

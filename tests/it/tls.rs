@@ -16,6 +16,7 @@ with_one_worker_and_with_four!(
     clients_without_a_certificate_stay_out_where_one_is_wanted,
     handshakes_that_do_not_end_hold_nobody_up,
     handshakes_that_take_too_long_are_ended,
+    who_only_looks_whether_somebody_listens_has_not_failed,
     what_is_no_tls_is_closed_and_counted,
     certificates_are_renewed_while_connections_stand,
     new_certificates_that_cannot_be_used_leave_the_old_ones,
@@ -152,6 +153,26 @@ fn handshakes_that_do_not_end_hold_nobody_up(workers: usize) {
     drop(halves);
     proxy.wait_for_metric("crossfade_rejected_total", &[("reason", "tls")], 20.0);
     proxy.wait_for_connections(0);
+}
+
+fn who_only_looks_whether_somebody_listens_has_not_failed(workers: usize) {
+    let ca = Authority::new();
+    let backend = Backend::text("ok");
+    let proxy = start(&backend, workers, ONE, |folder| {
+        ca.sign(&["a.test"]).place(folder, "a");
+    });
+    for _ in 0..4 {
+        let mut looks = proxy.client();
+        looks.finish_sending();
+        assert!(looks.rest().0.is_empty());
+        proxy.client().reset();
+    }
+    proxy.wait_for_connections(0);
+    let mut half = proxy.client();
+    half.send([22]);
+    half.finish_sending();
+    proxy.wait_for_metric("crossfade_rejected_total", &[("reason", "tls")], 1.0);
+    assert_eq!(proxy.metric("crossfade_rejected_total", &[]), 1.0);
 }
 
 fn what_is_no_tls_is_closed_and_counted(workers: usize) {
