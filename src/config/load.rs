@@ -83,9 +83,9 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
         Found::Good(routes) => routes,
     };
     let limits = limits?;
-    // Over HTTP/1.1 each request that a side answers has a connection of its own, so the pool can hold this limit, and queues what is beyond it.
+    // Over HTTP/1.1 each request that a side answers has a connection of its own.
     let bounded = |mut side: Upstream| {
-        side.pool.max_connections = side.pool.max_connections.min(limits.in_flight);
+        side.in_flight = side.pool.max_connections.min(limits.in_flight);
         side
     };
     Some(Settings {

@@ -163,8 +163,10 @@ pub struct Upstream {
     pub timeout: Duration,
     /// The Host that the side sees.
     pub host: HostRule,
-    /// Limits of the process for this side.
+    /// Limits of the process for this side's connections.
     pub pool: Pool,
+    /// Requests that it answers at once, without copies.
+    pub in_flight: usize,
     /// Whether the side is left alone for a while when it fails too often: copies always, requests only where old is asked instead.
     pub breaker: bool,
     /// How each endpoint is checked, if it is.

@@ -27,13 +27,15 @@ pub(super) fn upstream(section: &Section<'_>, sink: &mut Sink<'_>) -> Option<Ups
     let pool = section.read(sink, "pool", |item, sink| {
         Some(pool(&Section::of(item, &POOL, sink)?, sink))
     });
+    let pool = pool.good().unwrap_or_default();
     let breaker = section.read(sink, "breaker", Item::bool);
     Some(Upstream {
         urls: urls?,
         connect_timeout: connect_timeout.good().unwrap_or(Duration::from_secs(1)),
         timeout: timeout.good().unwrap_or(Duration::from_secs(15)),
         host: host.good().unwrap_or(HostRule::Preserve),
-        pool: pool.good().unwrap_or_default(),
+        in_flight: pool.max_connections,
+        pool,
         breaker: breaker.good().unwrap_or(true),
         health: health.good(),
     })

@@ -5,6 +5,8 @@
 use crate::config::settings::{HostRule, Pool, Upstream};
 use crate::side::Side;
 use crate::telemetry::{EndpointState, Role, SideMetrics, Telemetry, UpstreamError};
+use crate::upstream::failure::Fault;
+use crate::upstream::flight::{Bounds, Flights};
 use crate::upstream::guard::Guard;
 use crate::upstream::names::Names;
 use crate::upstream::outliers::{Outliers, Standing};
@@ -37,6 +39,8 @@ pub struct Common {
     side: Side,
     settings: Upstream,
     telemetry: Arc<Telemetry>,
+    /// Requests in flight, by any settings of the side.
+    flights: Arc<Flights>,
     serve: Limits,
     shadow: Limits,
     /// By role.
@@ -214,36 +218,71 @@ impl Endpoint {
         }
     }
 
-    /// Counts a request in flight for as long as the answer lives; `None` where nobody wants to know, with one endpoint.
-    pub(super) fn enter(self: &Arc<Self>) -> Option<InFlight> {
-        (self.common.each.len() > 1).then(|| {
-            self.common.each[self.index]
-                .in_flight
-                .fetch_add(1, Ordering::Relaxed);
-            InFlight(Arc::clone(self))
-        })
+    fn count(&self) -> &AtomicUsize {
+        &self.common.each[self.index].in_flight
     }
 }
 
-/// A request in flight at one of several endpoints, until dropped.
+/// A request in flight at an endpoint, until dropped.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Endpoint>);
+pub(super) struct InFlight {
+    endpoint: Arc<Endpoint>,
+    /// The pool by which it has one of the side's places, as all but copies have.
+    place: Option<usize>,
+}
+
+impl InFlight {
+    /// At an endpoint of a side that has a place for it, which is the request's from here on.
+    pub(super) fn begin(endpoint: &Arc<Endpoint>, role: Role, pool: usize) -> Self {
+        let place = match role {
+            Role::Serve => Some(pool),
+            Role::Shadow => None,
+        };
+        Self::count_at(endpoint, place)
+    }
+
+    /// The same request at another endpoint of the side.
+    pub(super) fn move_to(mut self, endpoint: &Arc<Endpoint>) -> Self {
+        Self::count_at(endpoint, self.place.take())
+    }
+
+    fn count_at(endpoint: &Arc<Endpoint>, place: Option<usize>) -> Self {
+        if endpoint.common.each.len() > 1 {
+            endpoint.count().fetch_add(1, Ordering::Relaxed);
+        }
+        Self {
+            endpoint: Arc::clone(endpoint),
+            place,
+        }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.common.each[self.0.index]
-            .in_flight
-            .fetch_sub(1, Ordering::Relaxed);
+        let common = &self.endpoint.common;
+        // With one endpoint nobody wants to know.
+        if common.each.len() > 1 {
+            self.endpoint.count().fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(pool) = self.place {
+            common.flights.leave(pool);
+        }
     }
 }
 
 impl Common {
-    pub(super) fn new(side: Side, settings: &Upstream, telemetry: Arc<Telemetry>) -> Self {
+    pub(super) fn new(
+        side: Side,
+        settings: &Upstream,
+        flights: Arc<Flights>,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
         let shadow_connections = settings.pool.max_connections.min(SHADOWS_IN_FLIGHT);
         Self {
             side,
             settings: settings.clone(),
             telemetry,
+            flights,
             serve: Limits::new(settings.pool.clone()),
             shadow: Limits::new(Pool {
                 max_connections: shadow_connections,
@@ -272,6 +311,25 @@ impl Common {
     #[must_use]
     pub fn metrics(&self) -> &SideMetrics {
         self.telemetry.side(self.side)
+    }
+
+    /// Takes a place in flight, if there is one.
+    pub(super) fn enter(&self, role: Role) -> bool {
+        match role {
+            Role::Serve => self.flights.enter(self.settings.in_flight),
+            Role::Shadow => true,
+        }
+    }
+
+    /// Takes a place in flight when one is free.
+    pub(super) async fn wait(&self, pool: usize) -> Result<(), Fault> {
+        let bounds = Bounds {
+            in_flight: self.settings.in_flight,
+            queue: self.settings.pool.queue,
+            patience: self.settings.timeout,
+        };
+        let waiting = &self.metrics().waiting;
+        self.flights.wait(bounds, pool, waiting).await
     }
 
     /// The breaker of a role.

@@ -2,8 +2,10 @@
 
 use crate::config::settings::Upstream;
 use crate::side::Side;
-use crate::telemetry::Telemetry;
-use crate::upstream::endpoint::{Common, Endpoint};
+use crate::telemetry::{Role, Telemetry};
+use crate::upstream::endpoint::{Common, Endpoint, InFlight};
+use crate::upstream::failure::Fault;
+use crate::upstream::flight::Flights;
 use crate::upstream::outliers::{Standing, choose};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -28,8 +30,29 @@ impl Group {
         &self.common
     }
 
-    /// The endpoint for the next request.
-    pub(super) fn pick(&self) -> &Arc<Endpoint> {
+    /// The endpoint for a request of a pool, which is in flight from here on; `None` if too many are.
+    pub(super) fn begin(&self, role: Role, pool: usize) -> Option<(&Arc<Endpoint>, InFlight)> {
+        self.common
+            .enter(role)
+            .then(|| self.at_endpoint(role, pool))
+    }
+
+    /// The same, when it is the request's turn.
+    pub(super) async fn begin_late(
+        &self,
+        role: Role,
+        pool: usize,
+    ) -> Result<(&Arc<Endpoint>, InFlight), Fault> {
+        self.common.wait(pool).await?;
+        Ok(self.at_endpoint(role, pool))
+    }
+
+    fn at_endpoint(&self, role: Role, pool: usize) -> (&Arc<Endpoint>, InFlight) {
+        let endpoint = self.pick();
+        (endpoint, InFlight::begin(endpoint, role, pool))
+    }
+
+    fn pick(&self) -> &Arc<Endpoint> {
         match &*self.endpoints {
             [only] => only,
             several => &several[self.choose(|_| true)],
@@ -67,6 +90,7 @@ pub struct Endpoints {
     telemetry: Arc<Telemetry>,
     next: AtomicU64,
     current: Mutex<[Weak<Group>; 2]>,
+    flights: [Arc<Flights>; 2],
 }
 
 impl Endpoints {
@@ -77,6 +101,7 @@ impl Endpoints {
             telemetry,
             next: AtomicU64::new(0),
             current: Mutex::new([Weak::new(), Weak::new()]),
+            flights: Default::default(),
         }
     }
 
@@ -90,7 +115,9 @@ impl Endpoints {
         {
             return known;
         }
-        let common = Arc::new(Common::new(side, settings, Arc::clone(&self.telemetry)));
+        let flights = Arc::clone(&self.flights[side.index()]);
+        let telemetry = Arc::clone(&self.telemetry);
+        let common = Arc::new(Common::new(side, settings, flights, telemetry));
         let endpoints = settings.urls.iter().enumerate().map(|(index, authority)| {
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             Arc::new(Endpoint::new(id, index, authority, Arc::clone(&common)))

@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod failure;
 #[cfg(test)]
 mod fixture;
+mod flight;
 pub mod group;
 pub mod guard;
 mod hush;

@@ -333,7 +333,12 @@ impl<'a> Seat<'a> {
         endpoint: &'a Arc<Endpoint>,
         limits: &'a Limits,
     ) -> Result<Self, Fault> {
-        if limits.waiting.fetch_add(1, Ordering::SeqCst) >= limits.pool.queue {
+        let room = match pools.role {
+            // A request has stood in the queue of its side already, if that was needed, and no more are in flight than may be connected.
+            Role::Serve => usize::MAX,
+            Role::Shadow => limits.pool.queue,
+        };
+        if limits.waiting.fetch_add(1, Ordering::SeqCst) >= room {
             limits.waiting.fetch_sub(1, Ordering::SeqCst);
             return Err(Fault::Queue);
         }

@@ -58,10 +58,11 @@ pub struct Arriving {
 impl Arriving {
     /// The answer has ended well: the connection may serve another request.
     pub fn complete(&mut self) {
-        self.in_flight = None;
         if let Some(wire) = self.wire.take() {
             self.pools.give_back(&self.endpoint, wire);
         }
+        // Not before: whose turn it is takes that connection.
+        self.in_flight = None;
     }
 
     /// Nobody wants the rest: the connection is closed.
@@ -72,7 +73,9 @@ impl Arriving {
 
     /// The side's end of a tunnel, after an answer that switches protocols.
     pub fn take_tunnel(&mut self) -> Option<Far> {
-        self.wire.take()?.into_tunnel()
+        let mut far = self.wire.take()?.into_tunnel()?;
+        far.in_flight = self.in_flight.take();
+        Some(far)
     }
 
     /// The endpoint that answers.
@@ -117,10 +120,22 @@ pub async fn send(
     group: &Group,
     mut dispatch: Dispatch<'_>,
 ) -> Result<Answer, Fault> {
-    let endpoint = group.pick();
-    group.common().guard(pools.role()).asked(pools.number());
-    let in_flight = dispatch.begin(endpoint);
+    let (role, pool) = (pools.role(), pools.number());
+    group.common().guard(role).asked(pool);
     // What is rare is boxed: it would make the future of every request large.
+    let (endpoint, in_flight) = match group.begin(role, pool) {
+        Some(begun) => begun,
+        None => match Box::pin(group.begin_late(role, pool)).await {
+            Ok(begun) => begun,
+            Err(fault) => {
+                if let Some(label) = fault.label() {
+                    group.common().failed(role, label);
+                }
+                return Err(fault);
+            }
+        },
+    };
+    dispatch.address_to(endpoint);
     let now = Instant::now();
     let (mut wire, started) = match pools.take_idle(endpoint, now) {
         Some(wire) => (wire, now),
@@ -130,8 +145,9 @@ pub async fn send(
                 let fault = counted(endpoint, pools.role(), fault);
                 if group.is_several() && matches!(fault, Fault::Connect(_) | Fault::ConnectTimeout)
                 {
-                    drop(in_flight);
-                    return Box::pin(again(pools, group.pick_after(endpoint), dispatch)).await;
+                    let another = group.pick_after(endpoint);
+                    let in_flight = in_flight.move_to(another);
+                    return Box::pin(again(pools, another, in_flight, dispatch)).await;
                 }
                 return Err(fault);
             }
@@ -157,13 +173,15 @@ pub async fn send(
                     .filter(|_| group.common().may_retry(pools.role()));
             }
             let reused = wire.reused;
-            drop((wire, in_flight));
+            drop(wire);
             match fault {
                 Fault::Reset(_) if dispatch.request.is_some() => {
                     if group.is_several() && !reused {
                         count(endpoint, pools.role(), &fault);
                     }
-                    Box::pin(again(pools, group.pick_after(endpoint), dispatch)).await
+                    let another = group.pick_after(endpoint);
+                    let in_flight = in_flight.move_to(another);
+                    Box::pin(again(pools, another, in_flight, dispatch)).await
                 }
                 fault => Err(counted(endpoint, pools.role(), fault)),
             }
@@ -174,11 +192,10 @@ pub async fn send(
 
 impl Dispatch<'_> {
     /// Makes the request one to this endpoint.
-    fn begin(&mut self, endpoint: &Arc<Endpoint>) -> Option<InFlight> {
+    fn address_to(&mut self, endpoint: &Endpoint) {
         if let Some(request) = self.request {
             endpoint.set_host(request.headers_mut());
         }
-        endpoint.enter()
     }
 }
 
@@ -186,10 +203,11 @@ impl Dispatch<'_> {
 async fn again(
     pools: &Arc<Pools>,
     endpoint: &Arc<Endpoint>,
+    in_flight: InFlight,
     mut dispatch: Dispatch<'_>,
 ) -> Result<Answer, Fault> {
     let failed = |fault| counted(endpoint, pools.role(), fault);
-    let in_flight = dispatch.begin(endpoint);
+    dispatch.address_to(endpoint);
     let mut wire = pools.fresh(endpoint).await.map_err(failed)?;
     let started = Instant::now();
     match stream(&mut wire, started, &mut dispatch).await {
@@ -243,7 +261,7 @@ fn finish(
     endpoint: &Arc<Endpoint>,
     upgrade: Option<&HeaderValue>,
     (mut response, wire, started): (Response<Content>, Box<Wire>, Instant),
-    in_flight: Option<InFlight>,
+    in_flight: InFlight,
 ) -> Result<Answer, Fault> {
     let elapsed = started.elapsed();
     let survey = Survey::of(response.headers());
@@ -269,7 +287,7 @@ fn finish(
         pools: Arc::clone(pools),
         endpoint: Arc::clone(endpoint),
         wire: Some(wire),
-        in_flight,
+        in_flight: Some(in_flight),
     });
     Ok(Answer { response, elapsed })
 }

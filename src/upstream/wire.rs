@@ -8,6 +8,7 @@ use crate::message::hop::settle_length;
 use crate::message::spare::Spare;
 use crate::upstream::alarm::Alarm;
 use crate::upstream::client::Client;
+use crate::upstream::endpoint::InFlight;
 use crate::upstream::failure::Fault;
 use crate::upstream::line::{Held, Line};
 use crate::upstream::plain::{Heard, Plain, Sized};
@@ -37,7 +38,7 @@ pub(super) struct Wire {
     pub(super) elsewhere: bool,
 }
 
-/// A side's end of a tunnel. It counts as one of the side's connections.
+/// A side's end of a tunnel. It counts as one of the side's connections, and as a request in flight.
 #[derive(Debug)]
 pub struct Far {
     /// The connection.
@@ -45,6 +46,7 @@ pub struct Far {
     /// What the side has sent already.
     pub begun: Bytes,
     _held: Held,
+    pub(super) in_flight: Option<InFlight>,
 }
 
 /// Who speaks.
@@ -258,6 +260,7 @@ impl Wire {
             stream,
             begun,
             _held: held,
+            in_flight: None,
         })
     }
 

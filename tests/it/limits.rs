@@ -4,6 +4,7 @@
 //! later is the witness that it had the time to.
 
 mod connections;
+mod in_flight;
 mod leaving;
 mod memory;
 mod sizes;
