@@ -8,3 +8,4 @@ pub mod hop;
 pub mod reply;
 pub mod spare;
 pub mod survey;
+pub mod websocket;

@@ -60,9 +60,9 @@ pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
         Ok(Ok(())) => {
             if let Some(far) = pulse.exit.take() {
                 let parts = connection.into_parts();
-                let near = parts.io.into_inner().into_inner();
+                let near = parts.io.into_inner().into_inner().with(parts.read_buf);
                 // It is rare, and large.
-                Box::pin(tunnel::run(near, parts.read_buf, far, &telemetry)).await;
+                Box::pin(tunnel::run(near, far, &telemetry)).await;
             }
         }
         Ok(Err(error)) => {

@@ -169,11 +169,13 @@ pub(super) fn problem(fault: &Fault) -> Problem {
             "upstream_reset",
             "The service behind this proxy closed the connection before its answer.",
         ),
-        Fault::Protocol(_) | Fault::Switched | Fault::TransferCoding => Problem::new(
-            StatusCode::BAD_GATEWAY,
-            "upstream_protocol",
-            "The service behind this proxy sent an answer that is not HTTP/1.1.",
-        ),
+        Fault::Protocol(_) | Fault::Switched | Fault::Handshake | Fault::TransferCoding => {
+            Problem::new(
+                StatusCode::BAD_GATEWAY,
+                "upstream_protocol",
+                "The service behind this proxy sent an answer that is not HTTP/1.1.",
+            )
+        }
         Fault::Queue => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "upstream_queue",
@@ -194,7 +196,7 @@ pub(super) fn fallback_reason(fault: &Fault) -> Option<FallbackReason> {
         Fault::Connect(_) | Fault::ConnectTimeout | Fault::Queue => Some(FallbackReason::Connect),
         Fault::Timeout => Some(FallbackReason::Timeout),
         Fault::Reset(_) => Some(FallbackReason::Reset),
-        Fault::Protocol(_) | Fault::Switched | Fault::TransferCoding => {
+        Fault::Protocol(_) | Fault::Switched | Fault::Handshake | Fault::TransferCoding => {
             Some(FallbackReason::Protocol)
         }
         Fault::Client(_) => None,

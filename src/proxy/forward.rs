@@ -168,7 +168,7 @@ impl Exchange {
             request: outbox,
             timeout: group.common().settings().timeout,
             progress: self.upload.as_ref().map(|upload| upload.progress()),
-            upgrade: self.upgrade.as_ref().map(|upgrade| &upgrade.protocols),
+            switch: self.upgrade.as_ref().map(|upgrade| &upgrade.switch),
         };
         send(self.worker.pools(), group, dispatch).await
     }
@@ -198,7 +198,7 @@ impl Exchange {
             && let Some(upgrade) = self.upgrade.take()
             && let Some(far) = incoming.take_tunnel()
         {
-            upgrade.connection.exit.open(far);
+            upgrade.open(far, &mut head, &self.worker);
         }
         // The version is that of the other connection, and so is what hyper noted beside the fields.
         head.version = Version::HTTP_11;

@@ -10,7 +10,7 @@ use crate::proxy::serve::serve;
 use crate::proxy::streams::{Streams, Taken};
 use crate::proxy::worker::Worker;
 use crate::telemetry::Rejected;
-use http::Request;
+use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -62,7 +62,11 @@ pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
     let streams = Arc::new(Streams::default());
     let (serving, counted) = (Arc::clone(&worker), Arc::clone(&streams));
     let pulse = Arc::new(Pulse::default());
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if request.method() == Method::CONNECT {
+            // What it may become lasts longer than its answer.
+            request.extensions_mut().insert(Arc::clone(&counted));
+        }
         let place = counted.begin();
         // It keeps time for bodies; connections and answers have other limits here.
         let busy = pulse.begin(request.version());
@@ -113,6 +117,7 @@ fn builder(worker: &Arc<Worker>, limits: &Http2) -> http2::Builder<Tasks> {
         .keep_alive_interval(limits.ping)
         .keep_alive_timeout(limits.ping_timeout)
         .max_send_buf_size(SEND_BUFFER)
+        .enable_connect_protocol()
         .max_local_error_reset_streams(MOST_ERRORS)
         .max_pending_accept_reset_streams(MOST_UNSEEN);
     builder

@@ -16,7 +16,7 @@ use crate::proxy::observe::Sampled;
 use crate::proxy::outbox::Outbox;
 use crate::proxy::phases::Busy;
 use crate::proxy::prefix::Prefix;
-use crate::proxy::tunnel::Upgrade;
+use crate::proxy::tunnel::{self, Upgrade};
 use crate::proxy::upload::{Expects, Upload};
 use crate::proxy::worker::Worker;
 use crate::route::bucket::{BUCKETS, Share};
@@ -132,6 +132,7 @@ impl Admitted {
                 _ => intake,
             })
         });
+        let stream = tunnel::by_stream(&mut head);
         let survey = Survey::of(&head.headers);
         let expects = if hop::expects_continue(head.version, &head.headers, survey) {
             Expects::Continue
@@ -165,13 +166,9 @@ impl Admitted {
             return Err(Box::new(refuse(&worker, refusal, &head.method, upload)));
         }
         let read = decide::is_read(&route.policy, &head.method);
-        let upgrade = hop::upgrade(head.version, &head.method, &head.headers, survey);
-        let upgrade = upgrade.map(|protocols| {
-            let connection = Arc::clone(busy.pulse());
-            Box::new(Upgrade {
-                protocols,
-                connection,
-            })
+        let upgrade = stream.or_else(|| {
+            let protocols = hop::upgrade(head.version, &head.method, &head.headers, survey)?;
+            Some(Box::new(Upgrade::by_connection(protocols, busy.pulse())))
         });
         Ok(Self {
             worker,
@@ -300,7 +297,7 @@ impl Admitted {
             !sampled && upload.is_none(),
         );
         if let Some(upgrade) = &upgrade {
-            hop::ask_to_switch(&mut head.headers, upgrade.protocols.clone());
+            hop::ask_to_switch(&mut head.headers, upgrade.switch.protocols.clone());
         }
         let sampled = sampled
             .then(|| {

@@ -55,6 +55,12 @@ impl Streams {
         }
     }
 
+    /// A stream lasts beyond its answer: as long as what is returned.
+    pub(super) fn stay(self: &Arc<Self>) -> Stay {
+        self.active.fetch_add(1, Relaxed);
+        Stay(Arc::clone(self))
+    }
+
     /// Streams that last.
     pub(super) fn active(&self) -> u32 {
         self.active.load(Relaxed)
@@ -84,6 +90,16 @@ impl Streams {
             true
         });
         late
+    }
+}
+
+/// A stream that has become a tunnel.
+#[derive(Debug)]
+pub(super) struct Stay(Arc<Streams>);
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Relaxed);
     }
 }
 

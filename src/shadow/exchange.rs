@@ -55,7 +55,7 @@ pub(super) async fn ask(
             request: &mut request,
             timeout: route.shadow.timeout,
             progress: None,
-            upgrade: None,
+            switch: None,
         };
         let answer = send(pools, group, dispatch)
             .await
@@ -137,7 +137,7 @@ fn blame(fault: &Fault) -> Incomparable {
         Fault::Timeout => Incomparable::ShadowTimeout,
         // A copy's body is all there, so that no client can break it off.
         Fault::Reset(_) | Fault::Client(_) => Incomparable::ShadowReset,
-        Fault::Protocol(_) | Fault::Switched | Fault::TransferCoding => {
+        Fault::Protocol(_) | Fault::Switched | Fault::Handshake | Fault::TransferCoding => {
             Incomparable::ShadowProtocol
         }
         Fault::Queue => Incomparable::ShadowQueue,

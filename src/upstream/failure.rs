@@ -26,6 +26,9 @@ pub enum Fault {
     /// It switched protocols though nobody asked it to.
     #[error("the answer switches protocols though nobody asked for it")]
     Switched,
+    /// It does not open the WebSocket that was asked for, though it says yes.
+    #[error("the answer opens no WebSocket, though it says yes")]
+    Handshake,
     /// Its body has a transfer coding other than chunked, which nobody asked for.
     #[error("the answer has a transfer coding that nobody asked for")]
     TransferCoding,
@@ -45,7 +48,7 @@ impl Fault {
             Self::Connect(_) | Self::ConnectTimeout => Some(UpstreamError::Connect),
             Self::Timeout => Some(UpstreamError::Timeout),
             Self::Reset(_) => Some(UpstreamError::Reset),
-            Self::Protocol(_) | Self::Switched | Self::TransferCoding => {
+            Self::Protocol(_) | Self::Switched | Self::Handshake | Self::TransferCoding => {
                 Some(UpstreamError::Protocol)
             }
             Self::Queue => Some(UpstreamError::Queue),

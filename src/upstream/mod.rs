@@ -30,5 +30,5 @@ pub use failure::{Fault, clients_part, is_bad_framing};
 pub use group::{Endpoints, Group};
 pub use guard::{Guard, Outcome, Pass, Probe};
 pub use pool::Pools;
-pub use send::{Answer, Arriving, Dispatch, out_of_time, send};
+pub use send::{Answer, Arriving, Dispatch, Switch, out_of_time, send};
 pub use wire::Far;

@@ -7,6 +7,7 @@
 use crate::message::body::{Outgoing, Progress};
 use crate::message::hop::{ask_to_switch, is_only_chunked, remove_hop_by_hop, switches_to};
 use crate::message::survey::Survey;
+use crate::message::websocket::Handshake;
 use crate::telemetry::Role;
 use crate::upstream::endpoint::{Endpoint, InFlight};
 use crate::upstream::failure::Fault;
@@ -14,7 +15,7 @@ use crate::upstream::group::Group;
 use crate::upstream::pool::Pools;
 use crate::upstream::wire::{Asked, Content, Far, Wire};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,8 +32,33 @@ pub struct Dispatch<'a> {
     pub timeout: Duration,
     /// Tells about a streamed body.
     pub progress: Option<&'a Progress>,
-    /// The protocols that the request asks to switch to, if it does.
-    pub upgrade: Option<&'a HeaderValue>,
+    /// What the request asks to switch to, if it does.
+    pub switch: Option<&'a Switch>,
+}
+
+/// Another protocol that a request asks for.
+#[derive(Debug)]
+pub struct Switch {
+    /// One of these.
+    pub protocols: HeaderValue,
+    /// What the side has to prove, if that is not for the client to judge.
+    pub handshake: Option<Handshake>,
+}
+
+impl Switch {
+    /// The protocol that a switching answer switches to.
+    fn judge(&self, headers: &HeaderMap) -> Result<HeaderValue, Fault> {
+        let chosen = switches_to(&self.protocols, headers).ok_or(Fault::Switched)?;
+        match &self.handshake {
+            Some(handshake) if !handshake.is_accepted(headers) => Err(Fault::Handshake),
+            Some(_) | None => Ok(chosen),
+        }
+    }
+
+    /// Whether the client would take an answer that does not switch for one that does: in HTTP/2 every 2xx opens a tunnel.
+    fn is_misleading(&self, status: StatusCode) -> bool {
+        self.handshake.is_some() && status.is_success()
+    }
 }
 
 /// The head of an answer, its body to come.
@@ -164,7 +190,7 @@ pub async fn send(
     match asked {
         Asked::Answered(response) => {
             let answer = (response, wire, started);
-            finish(pools, endpoint, dispatch.upgrade, answer, in_flight)
+            finish(pools, endpoint, dispatch.switch, answer, in_flight)
         }
         Asked::Failed(fault) => {
             if matches!(fault, Fault::Reset(_)) && dispatch.request.is_none() {
@@ -213,7 +239,7 @@ async fn again(
     match stream(&mut wire, started, &mut dispatch).await {
         Asked::Answered(response) => {
             let answer = (response, wire, started);
-            finish(pools, endpoint, dispatch.upgrade, answer, in_flight)
+            finish(pools, endpoint, dispatch.switch, answer, in_flight)
         }
         Asked::Failed(fault) => Err(failed(fault)),
         Asked::Late => Err(failed(Fault::Timeout)),
@@ -259,7 +285,7 @@ pub async fn out_of_time(started: Instant, timeout: Duration, progress: Option<&
 fn finish(
     pools: &Arc<Pools>,
     endpoint: &Arc<Endpoint>,
-    upgrade: Option<&HeaderValue>,
+    switch: Option<&Switch>,
     (mut response, wire, started): (Response<Content>, Box<Wire>, Instant),
     in_flight: InFlight,
 ) -> Result<Answer, Fault> {
@@ -267,8 +293,16 @@ fn finish(
     let survey = Survey::of(response.headers());
     let mut switched = None;
     let fault = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        switched = upgrade.and_then(|asked| switches_to(asked, response.headers()));
-        switched.is_none().then_some(Fault::Switched)
+        let judged = switch.ok_or(Fault::Switched);
+        match judged.and_then(|switch| switch.judge(response.headers())) {
+            Ok(protocol) => {
+                switched = Some(protocol);
+                None
+            }
+            Err(fault) => Some(fault),
+        }
+    } else if switch.is_some_and(|switch| switch.is_misleading(response.status())) {
+        Some(Fault::Handshake)
     } else if !is_only_chunked(response.headers(), survey) {
         Some(Fault::TransferCoding)
     } else {

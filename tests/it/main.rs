@@ -45,3 +45,4 @@ mod tidy;
 mod tls;
 mod trailers;
 mod tunnel;
+mod websocket;

@@ -1,6 +1,6 @@
 //! Clients that speak HTTP/2: an honest one over the library, and frames by hand for those who are not.
 
-use super::PATIENCE;
+use super::{PATIENCE, wait_until};
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
@@ -93,8 +93,17 @@ impl Http2 {
         request: Request<()>,
         end: bool,
     ) -> (ResponseFuture, SendStream<Bytes>) {
-        let mut sender = self.wait(self.sender.clone().ready()).unwrap();
-        sender.send_request(request, end).unwrap()
+        self.try_send(request, end).unwrap()
+    }
+
+    /// The same, where the other end may take no more requests.
+    pub(crate) fn try_send(
+        &self,
+        request: Request<()>,
+        end: bool,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
+        let mut sender = self.wait(self.sender.clone().ready())?;
+        sender.send_request(request, end)
     }
 
     /// A request with a whole body, and its answer.
@@ -116,6 +125,14 @@ impl Http2 {
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Answered {
         self.request("GET", path, &[], b"")
+    }
+
+    /// Waits until the other end has said that it knows extended CONNECT.
+    #[track_caller]
+    pub(crate) fn wait_for_extended_connect(&self) {
+        wait_until("it may be asked for WebSockets", || {
+            self.sender.is_extended_connect_protocol_enabled()
+        });
     }
 
     /// A whole answer, or how it broke.
@@ -154,6 +171,18 @@ impl Http2 {
         self.runtime.block_on(work).expect("it never came")
     }
 
+    /// Waits until the other end has closed the connection, though more could be asked on it.
+    #[track_caller]
+    pub(crate) fn closed(self) {
+        let ended = self.runtime.block_on(async {
+            let ended = tokio::time::timeout(PATIENCE, self.ended).await;
+            drop(self.sender);
+            ended
+        });
+        // Which end hears first of the other's leave is chance.
+        let _ = ended.expect("the connection was never closed").unwrap();
+    }
+
     /// How the connection ended.
     #[track_caller]
     pub(crate) fn end(self) -> Result<(), h2::Error> {
@@ -175,6 +204,15 @@ pub(crate) fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> Reques
         request = request.header(*name, *value);
     }
     request.body(()).unwrap()
+}
+
+/// An extended CONNECT to `test.example` (RFC 8441 §4).
+#[track_caller]
+pub(crate) fn connect(protocol: &'static str, path: &str, headers: &[(&str, &str)]) -> Request<()> {
+    let mut request = head("CONNECT", path, headers);
+    let protocol = h2::ext::Protocol::from_static(protocol);
+    request.extensions_mut().insert(protocol);
+    request
 }
 
 /// What a connection begins with: the preface, and settings.

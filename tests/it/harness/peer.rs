@@ -16,6 +16,8 @@ pub(crate) enum Step {
     ReadBody(usize),
     /// Sends exactly these bytes.
     Send(Vec<u8>),
+    /// Sends what this makes of everything that was received.
+    Reply(fn(&str) -> String),
     /// Sends them one by one.
     Trickle(Vec<u8>),
     /// Stalls until the test opens the gate.
@@ -163,6 +165,10 @@ impl Conversation<'_> {
                 Step::ReadHead => self.read_head(),
                 Step::ReadBody(length) => self.read_body(*length),
                 Step::Send(bytes) => self.stream.write_all(bytes).is_ok(),
+                Step::Reply(make) => {
+                    let received = String::from_utf8_lossy(&self.received()).into_owned();
+                    self.stream.write_all(make(&received).as_bytes()).is_ok()
+                }
                 Step::Trickle(bytes) => bytes
                     .iter()
                     .all(|byte| self.stream.write_all(&[*byte]).is_ok()),
