@@ -23,6 +23,10 @@ pub(super) fn admit(
     }
     if head.version == Version::HTTP_2 {
         hop::make_http_1(&mut head.headers, survey);
+        // Of HTTP/1 the library takes no more.
+        if head.headers.len() > limits.head_fields {
+            return Err(Refusal::Fields);
+        }
     }
     if !hop::is_target(&head.method, &head.uri) {
         return Err(Refusal::Target);

@@ -18,6 +18,7 @@ pub(super) enum Refusal {
     Host(HostError),
     Target,
     Method,
+    Fields,
     UriTooLong,
     TransferCoding,
     Length,
@@ -38,6 +39,7 @@ impl Refusal {
             | Self::Length
             | Self::BrokenBody => Rejected::BadRequest,
             Self::Method => Rejected::Method,
+            Self::Fields => Rejected::HeadTooLarge,
             Self::UriTooLong => Rejected::UriTooLong,
             Self::Loop => Rejected::Loop,
             Self::EncodedPath => Rejected::EncodedPath,
@@ -91,6 +93,11 @@ impl Refusal {
                 "CONNECT and TRACE are not proxied.",
             )
             .closing(),
+            Self::Fields => Problem::new(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head_too_large",
+                "The request has more fields than this proxy takes.",
+            ),
             Self::UriTooLong => Problem::new(
                 StatusCode::URI_TOO_LONG,
                 "uri_too_long",

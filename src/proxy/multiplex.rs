@@ -5,6 +5,7 @@
 
 use crate::config::settings::{Http2, Limits};
 use crate::proxy::greet::Guest;
+use crate::proxy::overseen::{Overseen, Oversight};
 use crate::proxy::phases::Pulse;
 use crate::proxy::serve::serve;
 use crate::proxy::streams::{Streams, Taken};
@@ -18,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::error::Error;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// Looks at a connection's streams in the shorter of its times, and one.
@@ -49,6 +51,8 @@ enum End {
     Leave,
     /// An answer was not taken in time.
     Response,
+    /// A head did not come whole in time.
+    Head,
     /// Its client resets what it asks for.
     Resets,
 }
@@ -78,9 +82,12 @@ pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
     let builder = builder(&worker, &limits.http2);
     // The limits hold for as long as the connection does, the Plan need not.
     drop(plan);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let oversight = Oversight::new(worker.telemetry());
+    let socket = TokioIo::new(Overseen::new(socket, &oversight));
+    let mut connection = pin!(builder.serve_connection(socket, service));
     let process = worker.telemetry().process();
     let mut leaving = false;
+    let mut patience = limits.idle_timeout;
     loop {
         let end = tokio::select! {
             biased;
@@ -91,16 +98,19 @@ pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
                 return;
             }
             () = worker.left(), if !leaving => End::Leave,
-            end = watch(&streams, &limits) => end,
+            end = watch(&streams, &oversight, &limits, patience) => end,
         };
         match end {
             // Nothing is asked on a connection that should be over: it is closed without a word.
             End::Leave if leaving => return,
             End::Leave => {
                 leaving = true;
+                // A client that has nothing to wait for goes as soon as it hears of it.
+                patience = patience.min(limits.http2.ping_timeout);
                 connection.as_mut().graceful_shutdown();
             }
             End::Response => return process.rejected(Rejected::ResponseTimeout),
+            End::Head => return process.rejected(Rejected::HeadTimeout),
             End::Resets => return process.rejected(Rejected::Http2),
         }
     }
@@ -124,24 +134,34 @@ fn builder(worker: &Arc<Worker>, limits: &Http2) -> http2::Builder<Tasks> {
 }
 
 /// Ends when the connection should. Nobody reads a clock for a request: what has moved since the last look is seen.
-async fn watch(streams: &Streams, limits: &Limits) -> End {
-    let step = limits.response_timeout.min(limits.idle_timeout) / (LOOKS - 1);
-    // As many as the time for an answer has, and the one that comes at any time after it was handed over.
-    let looks = limits.response_timeout.div_duration_f64(step).ceil() as u32 + 1;
+async fn watch(streams: &Streams, oversight: &Oversight, limits: &Limits, idle: Duration) -> End {
+    let (answer, head) = (limits.response_timeout, limits.head_timeout);
+    let step = answer.min(head).min(idle) / (LOOKS - 1);
+    // As many as the time has, and the one that comes at any time after it began.
+    let looks = |time: Duration| time.div_duration_f64(step).ceil() as u32 + 1;
+    let (answer, head) = (looks(answer), looks(head));
     let mut idle_since = Instant::now();
     let mut begun = streams.begun();
+    let mut was_stuck = false;
     loop {
         tokio::select! {
             () = streams.too_many_resets() => return End::Resets,
             () = sleep(step) => {}
         }
-        if streams.waits_in_vain(looks) {
+        let waiting = oversight.look();
+        if waiting.head >= head {
+            return End::Head;
+        }
+        // What was handed over whole is nobody's any more, but has not ended. Twice, since its last bytes may be about to be written.
+        let is_stuck = oversight.stuck(answer) > streams.answering() as usize;
+        if streams.waits_in_vain(answer) || waiting.socket >= answer || is_stuck && was_stuck {
             return End::Response;
         }
+        was_stuck = is_stuck;
         if streams.active() > 0 || streams.begun() != begun {
             begun = streams.begun();
             idle_since = Instant::now();
-        } else if idle_since.elapsed() >= limits.idle_timeout {
+        } else if idle_since.elapsed() >= idle {
             return End::Leave;
         }
     }

@@ -22,6 +22,8 @@ const PIECE: usize = 16 * 1024;
 pub(super) struct Streams {
     active: AtomicU32,
     begun: AtomicU32,
+    /// Streams whose answer has begun, and was not handed over whole.
+    answering: AtomicU32,
     answered: AtomicU32,
     reset: AtomicU32,
     too_many: Notify,
@@ -51,6 +53,7 @@ impl Streams {
         Place {
             streams: Arc::clone(self),
             stream,
+            answering: false,
             whole: false,
         }
     }
@@ -58,12 +61,18 @@ impl Streams {
     /// A stream lasts beyond its answer: as long as what is returned.
     pub(super) fn stay(self: &Arc<Self>) -> Stay {
         self.active.fetch_add(1, Relaxed);
+        self.answering.fetch_add(1, Relaxed);
         Stay(Arc::clone(self))
     }
 
     /// Streams that last.
     pub(super) fn active(&self) -> u32 {
         self.active.load(Relaxed)
+    }
+
+    /// Streams that are being answered.
+    pub(super) fn answering(&self) -> u32 {
+        self.answering.load(Relaxed)
     }
 
     /// Streams so far.
@@ -100,6 +109,7 @@ pub(super) struct Stay(Arc<Streams>);
 impl Drop for Stay {
     fn drop(&mut self) {
         self.0.active.fetch_sub(1, Relaxed);
+        self.0.answering.fetch_sub(1, Relaxed);
     }
 }
 
@@ -108,6 +118,8 @@ impl Drop for Stay {
 pub(super) struct Place {
     streams: Arc<Streams>,
     stream: Arc<Stream>,
+    /// Its answer has begun.
+    answering: bool,
     /// It was answered, to the end.
     whole: bool,
 }
@@ -116,6 +128,14 @@ impl Place {
     fn gave(&self) {
         let now = self.streams.now.load(Relaxed);
         self.stream.given.store(now + 1, Relaxed);
+    }
+
+    /// The head is there; perhaps it is the whole.
+    fn answers(&mut self, whole: bool) {
+        self.whole = whole;
+        self.answering = true;
+        self.streams.answering.fetch_add(1, Relaxed);
+        self.gave();
     }
 
     fn took(&self) {
@@ -127,6 +147,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         let streams = &self.streams;
         streams.active.fetch_sub(1, Relaxed);
+        if self.answering {
+            streams.answering.fetch_sub(1, Relaxed);
+        }
         if self.whole {
             streams.answered.fetch_add(1, Relaxed);
             return;
@@ -169,8 +192,7 @@ where
         let this = self.get_mut();
         let response = ready!(Pin::new(&mut this.inner).poll(cx))?;
         let place = this.place.take().map(|mut place| {
-            place.whole = response.body().is_end_stream();
-            place.gave();
+            place.answers(response.body().is_end_stream());
             place
         });
         Poll::Ready(Ok(response.map(|inner| Taken {

@@ -1,9 +1,11 @@
-//! HTTP/2 with clients: what both ends see of requests and answers, how they break, and the stop.
+//! HTTP/2 with clients: what both ends see of requests and answers, and how they break.
+
+mod limits;
+mod stop;
 
 use crate::harness::backend::Piece;
 use crate::harness::http2::{self, Http2, head};
 use crate::harness::peer::send;
-use crate::harness::proxy::own_address;
 use crate::harness::tls::Authority;
 use crate::harness::{
     Backend, Gate, Peer, Proxy, Reply, Setup, Step, wait_until, with_one_worker_and_with_four,
@@ -23,9 +25,7 @@ with_one_worker_and_with_four!(
     an_upload_that_is_reset_never_ends_clean,
     a_read_that_is_reset_stops,
     what_is_no_request_is_refused,
-    a_stop_says_goaway_and_lets_what_runs_finish,
     a_connection_on_which_nothing_is_asked_is_closed,
-    heads_and_streams_have_limits,
 );
 
 const H2C: &str = r#"{ address = "127.0.0.1:0", h2c = true }"#;
@@ -313,41 +313,6 @@ fn what_is_no_request_is_refused(workers: usize) {
     assert_eq!(backend.count(), 2);
 }
 
-fn a_stop_says_goaway_and_lets_what_runs_finish(workers: usize) {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let backend = Backend::start(move |_| Reply::text("ok").after(&opened));
-    let mut proxy = Setup::both(&backend)
-        .listens(&format!(
-            "{{ address = \"{}\", h2c = true }}",
-            own_address()
-        ))
-        .workers(workers)
-        .start();
-    let (busy, idle) = (
-        Http2::connect(proxy.address()),
-        Http2::connect(proxy.address()),
-    );
-    let answers: Vec<_> = (0..8)
-        .map(|_| busy.send(head("GET", "/", &[]), true).0)
-        .collect();
-    wait_until("all are with the side", || backend.count() == 8);
-    std::thread::scope(|scope| {
-        let stopping = scope.spawn(|| proxy.stop());
-        idle.end().unwrap();
-        assert!(
-            !stopping.is_finished(),
-            "the stop did not wait for what runs"
-        );
-        gate.open();
-        for answer in answers {
-            assert_eq!(busy.answer(answer).unwrap().status, 200);
-        }
-        busy.end().unwrap();
-    });
-    assert_eq!((backend.count(), backend.broken()), (8, 0));
-}
-
 #[test]
 fn a_large_answer_waits_for_its_client() {
     let backend = Backend::start(|_| Reply::status(200).body(vec![b'x'; 16 << 20]));
@@ -377,33 +342,9 @@ fn a_connection_on_which_nothing_is_asked_is_closed(workers: usize) {
     let busy = Http2::connect(proxy.address());
     let (answer, _) = busy.send(head("GET", "/", &[]), true);
     let idle = Http2::connect(proxy.address());
-    idle.end().unwrap();
+    idle.closed();
     gate.open();
     assert_eq!(busy.answer(answer).unwrap().status, 200);
-    busy.end().unwrap();
+    busy.closed();
     proxy.wait_for_connections(0);
-}
-
-fn heads_and_streams_have_limits(workers: usize) {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let backend = Backend::start(move |_| Reply::text("ok").after(&opened));
-    let proxy = Setup::both(&backend)
-        .listens(H2C)
-        .set("limits", "http2 = { streams = 3, header_size = \"2KiB\" }")
-        .workers(workers)
-        .start();
-    let client = Http2::connect(proxy.address());
-    let long = "x".repeat(3_000);
-    let (answer, _) = client.send(head("GET", "/", &[("x-long", &long)]), true);
-    assert_eq!(client.answer(answer).unwrap().status, 431);
-    let answers: Vec<_> = (0..6)
-        .map(|_| client.send(head("GET", "/", &[]), true).0)
-        .collect();
-    wait_until("three are with the side", || backend.count() == 3);
-    gate.open();
-    for answer in answers {
-        assert_eq!(client.answer(answer).unwrap().status, 200);
-    }
-    assert!(backend.most_at_once() <= 3);
 }

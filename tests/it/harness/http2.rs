@@ -182,16 +182,6 @@ impl Http2 {
         // Which end hears first of the other's leave is chance.
         let _ = ended.expect("the connection was never closed").unwrap();
     }
-
-    /// How the connection ended.
-    #[track_caller]
-    pub(crate) fn end(self) -> Result<(), h2::Error> {
-        let ended = self.runtime.block_on(async {
-            drop(self.sender);
-            tokio::time::timeout(PATIENCE, self.ended).await
-        });
-        ended.expect("the connection never ended").unwrap()
-    }
 }
 
 /// A request to `test.example`.
