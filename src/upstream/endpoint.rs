@@ -227,6 +227,8 @@ impl Endpoint {
 #[derive(Debug)]
 pub(super) struct InFlight {
     endpoint: Arc<Endpoint>,
+    /// Counted at the endpoint, which is only of interest where there are several.
+    counted: bool,
     /// The pool by which it has one of the side's places, as all but copies have.
     place: Option<usize>,
 }
@@ -246,12 +248,36 @@ impl InFlight {
         Self::count_at(endpoint, self.place.take())
     }
 
+    /// What the answer leads to, which lasts longer.
+    pub(super) fn go_on(&mut self) -> Self {
+        let more = Self::count_at(&self.endpoint, self.place.take());
+        self.end();
+        more
+    }
+
+    /// The endpoint that is asked.
+    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// It is in flight no more.
+    pub(super) fn end(&mut self) {
+        if std::mem::take(&mut self.counted) {
+            self.endpoint.count().fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(pool) = self.place.take() {
+            self.endpoint.common.flights.leave(pool);
+        }
+    }
+
     fn count_at(endpoint: &Arc<Endpoint>, place: Option<usize>) -> Self {
-        if endpoint.common.each.len() > 1 {
+        let counted = endpoint.common.each.len() > 1;
+        if counted {
             endpoint.count().fetch_add(1, Ordering::Relaxed);
         }
         Self {
             endpoint: Arc::clone(endpoint),
+            counted,
             place,
         }
     }
@@ -259,14 +285,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let common = &self.endpoint.common;
-        // With one endpoint nobody wants to know.
-        if common.each.len() > 1 {
-            self.endpoint.count().fetch_sub(1, Ordering::Relaxed);
-        }
-        if let Some(pool) = self.place {
-            common.flights.leave(pool);
-        }
+        self.end();
     }
 }
 

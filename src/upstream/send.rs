@@ -76,43 +76,42 @@ pub struct Answer {
 pub struct Arriving {
     content: Content,
     pools: Arc<Pools>,
-    endpoint: Arc<Endpoint>,
     wire: Option<Box<Wire>>,
-    in_flight: Option<InFlight>,
+    in_flight: InFlight,
 }
 
 impl Arriving {
     /// The answer has ended well: the connection may serve another request.
     pub fn complete(&mut self) {
         if let Some(wire) = self.wire.take() {
-            self.pools.give_back(&self.endpoint, wire);
+            self.pools.give_back(self.in_flight.endpoint(), wire);
         }
         // Not before: whose turn it is takes that connection.
-        self.in_flight = None;
+        self.in_flight.end();
     }
 
     /// Nobody wants the rest: the connection is closed.
     pub fn close(&mut self) {
         self.wire = None;
-        self.in_flight = None;
+        self.in_flight.end();
     }
 
     /// The side's end of a tunnel, after an answer that switches protocols.
     pub fn take_tunnel(&mut self) -> Option<Far> {
         let mut far = self.wire.take()?.into_tunnel()?;
-        far.in_flight = self.in_flight.take();
+        far.in_flight = Some(self.in_flight.go_on());
         Some(far)
     }
 
     /// The endpoint that answers.
     #[must_use]
     pub fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.endpoint
+        self.in_flight.endpoint()
     }
 
     /// Counts an answer that broke in the middle.
     pub fn broke(&self, fault: &Fault) {
-        count(&self.endpoint, self.pools.role(), fault);
+        count(self.endpoint(), self.pools.role(), fault);
     }
 }
 
@@ -190,7 +189,7 @@ pub async fn send(
     match asked {
         Asked::Answered(response) => {
             let answer = (response, wire, started);
-            finish(pools, endpoint, dispatch.switch, answer, in_flight)
+            finish(pools, dispatch.switch, answer, in_flight)
         }
         Asked::Failed(fault) => {
             if matches!(fault, Fault::Reset(_)) && dispatch.request.is_none() {
@@ -239,7 +238,7 @@ async fn again(
     match stream(&mut wire, started, &mut dispatch).await {
         Asked::Answered(response) => {
             let answer = (response, wire, started);
-            finish(pools, endpoint, dispatch.switch, answer, in_flight)
+            finish(pools, dispatch.switch, answer, in_flight)
         }
         Asked::Failed(fault) => Err(failed(fault)),
         Asked::Late => Err(failed(Fault::Timeout)),
@@ -284,12 +283,12 @@ pub async fn out_of_time(started: Instant, timeout: Duration, progress: Option<&
 
 fn finish(
     pools: &Arc<Pools>,
-    endpoint: &Arc<Endpoint>,
     switch: Option<&Switch>,
     (mut response, wire, started): (Response<Content>, Box<Wire>, Instant),
     in_flight: InFlight,
 ) -> Result<Answer, Fault> {
     let elapsed = started.elapsed();
+    let endpoint = in_flight.endpoint();
     let survey = Survey::of(response.headers());
     let mut switched = None;
     let fault = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -319,9 +318,8 @@ fn finish(
     let response = response.map(|content| Arriving {
         content,
         pools: Arc::clone(pools),
-        endpoint: Arc::clone(endpoint),
         wire: Some(wire),
-        in_flight: Some(in_flight),
+        in_flight,
     });
     Ok(Answer { response, elapsed })
 }
