@@ -1,4 +1,4 @@
-//! The one place that wires threads, watching and signals: [`start`] turns settings and listeners into a [`Running`] proxy.
+//! The one place that wires threads, watching and signals: [`fn@start`] turns settings and listeners into a [`Running`] proxy.
 //!
 //! Threads: workers serve, one acceptor hands them connections, the lab compares at lower priority, control does the rest.
 

@@ -1,7 +1,7 @@
 //! Edits of a routes.toml that touch nothing but what they change: comments, order, spaces and line ends stay byte for byte.
 //!
 //! The text is parsed only to find places in it; the new value is then written over the old one's bytes. What comes
-//! out is TOML, and whether it is a good routes.toml is for [`load`](crate::config::load) to say.
+//! out is TOML, and whether it is a good routes.toml is for [`load`](fn@crate::config::load) to say.
 
 use crate::config::problem::Lines;
 use crate::config::words;
