@@ -1,6 +1,6 @@
 //! gzip, br and zstd, decoded within bounds.
 //!
-//! Invariant: no body decodes to more than 4 MiB, however small it came; output, and what a decoder takes for its window, is charged before it is
+//! Invariant: no body decodes to more than 4 MiB, nor to more than 64 times its size; output, and what a decoder takes for its window, is charged before it is
 //! allocated. A coding that is unknown, broken or cut short is an error, never a shorter body.
 
 use crate::json::Memory;
@@ -30,7 +30,7 @@ pub enum CodingError {
     /// Bytes that are not what `content-encoding` says.
     #[error("the content coding is broken")]
     Broken,
-    /// More than [`MAX_DECODED`].
+    /// More than [`MAX_DECODED`], or too many times what came.
     #[error("the decoded body is too large")]
     TooLarge,
     /// [`Memory`] said no.
@@ -46,10 +46,26 @@ enum Coding {
 }
 
 /// Takes a body's codings off, the last first. An empty body is empty in every coding that is known.
+///
+/// A coded body may become [`MAX_DECODED`], and so many times its own size.
 pub fn decode<'b>(
     body: &'b [u8],
     headers: &HeaderMap,
     memory: &mut dyn Memory,
+) -> Result<Cow<'b, [u8]>, CodingError> {
+    /// Lists of records that are all alike stay below it, and what is above it is hardly an answer: 64 KiB of small values, which cost a hundred times
+    /// their size to compare, can be had for 100 bytes.
+    const RATIO: usize = 64;
+    const LEAST: usize = 1024;
+    let most = body.len().max(LEAST).saturating_mul(RATIO);
+    decode_within(body, headers, memory, most.min(MAX_DECODED))
+}
+
+fn decode_within<'b>(
+    body: &'b [u8],
+    headers: &HeaderMap,
+    memory: &mut dyn Memory,
+    most: usize,
 ) -> Result<Cow<'b, [u8]>, CodingError> {
     let meter = Meter {
         memory: RefCell::new(memory),
@@ -59,9 +75,9 @@ pub fn decode<'b>(
     for coding in codings(headers)?.into_iter().rev() {
         if !body.is_empty() {
             body = Cow::Owned(match coding {
-                Coding::Gzip => gunzip(&body, &meter)?,
-                Coding::Brotli => unbrotli(&body, &meter)?,
-                Coding::Zstd => unzstd(&body, &meter)?,
+                Coding::Gzip => gunzip(&body, &meter, most)?,
+                Coding::Brotli => unbrotli(&body, &meter, most)?,
+                Coding::Zstd => unzstd(&body, &meter, most)?,
             });
         }
     }
@@ -128,26 +144,28 @@ struct Output<'m> {
     bytes: Vec<u8>,
     len: usize,
     first: usize,
+    most: usize,
 }
 
 impl<'m> Output<'m> {
-    fn new(meter: &'m Meter<'m>, coded: usize) -> Self {
+    fn new(meter: &'m Meter<'m>, coded: usize, most: usize) -> Self {
         Self {
             meter,
             bytes: Vec::new(),
             len: 0,
-            first: coded.saturating_mul(4).clamp(4_096, MAX_DECODED),
+            first: coded.saturating_mul(4).max(4_096).min(most),
+            most,
         }
     }
 
     /// Room for more, never empty.
     fn room(&mut self) -> Result<&mut [u8], CodingError> {
         if self.len == self.bytes.len() {
-            if self.len > MAX_DECODED {
+            if self.len > self.most {
                 return Err(CodingError::TooLarge);
             }
             // One byte over the bound is enough to know that there is one.
-            let size = (self.bytes.len() * 2).clamp(self.first, MAX_DECODED + 1);
+            let size = (self.bytes.len() * 2).clamp(self.first, self.most + 1);
             self.meter.charge(size)?;
             self.bytes.reserve_exact(size - self.bytes.len());
             self.bytes.resize(size, 0);
@@ -156,7 +174,7 @@ impl<'m> Output<'m> {
     }
 
     fn finish(mut self) -> Result<Vec<u8>, CodingError> {
-        if self.len > MAX_DECODED {
+        if self.len > self.most {
             return Err(CodingError::TooLarge);
         }
         self.bytes.truncate(self.len);
@@ -164,11 +182,11 @@ impl<'m> Output<'m> {
     }
 }
 
-fn gunzip<'m>(body: &[u8], meter: &'m Meter<'m>) -> Result<Vec<u8>, CodingError> {
+fn gunzip<'m>(body: &[u8], meter: &'m Meter<'m>, most: usize) -> Result<Vec<u8>, CodingError> {
     /// Window and tables of an inflater.
     const STATE: usize = 64 * 1024;
     meter.charge(STATE)?;
-    let mut output = Output::new(meter, body.len());
+    let mut output = Output::new(meter, body.len(), most);
     let mut decoder = MultiGzDecoder::new(body);
     loop {
         match decoder.read(output.room()?) {
@@ -179,7 +197,7 @@ fn gunzip<'m>(body: &[u8], meter: &'m Meter<'m>) -> Result<Vec<u8>, CodingError>
     }
 }
 
-fn unbrotli<'m>(body: &[u8], meter: &'m Meter<'m>) -> Result<Vec<u8>, CodingError> {
+fn unbrotli<'m>(body: &[u8], meter: &'m Meter<'m>, most: usize) -> Result<Vec<u8>, CodingError> {
     // Tables come from the standard allocator: their size does not depend on what the body says. Strict: windows up to 16 MiB, as RFC 7932 has them.
     const TABLES: usize = 256 * 1024;
     meter.charge(TABLES)?;
@@ -188,7 +206,7 @@ fn unbrotli<'m>(body: &[u8], meter: &'m Meter<'m>) -> Result<Vec<u8>, CodingErro
         StandardAlloc::default(),
         StandardAlloc::default(),
     );
-    let mut output = Output::new(meter, body.len());
+    let mut output = Output::new(meter, body.len(), most);
     let (mut left, mut at, mut total) = (body.len(), 0, 0);
     loop {
         let room = output.room()?;
@@ -236,13 +254,13 @@ impl Allocator<u8> for Metered<'_> {
     fn free_cell(&mut self, _cell: Self::AllocatedMemory) {}
 }
 
-fn unzstd<'m>(body: &[u8], meter: &'m Meter<'m>) -> Result<Vec<u8>, CodingError> {
+fn unzstd<'m>(body: &[u8], meter: &'m Meter<'m>, most: usize) -> Result<Vec<u8>, CodingError> {
     /// RFC 9659: the window that a client must be able to keep, and a server must not exceed.
     const MAX_WINDOW: u64 = 8 * 1024 * 1024;
     /// Each frame costs a decoder with its tables.
     const MAX_FRAMES: usize = 64;
     const TABLES: usize = 512 * 1024;
-    let mut output = Output::new(meter, body.len());
+    let mut output = Output::new(meter, body.len(), most);
     let mut rest = body;
     for _ in 0..MAX_FRAMES {
         if rest.is_empty() {
@@ -268,7 +286,7 @@ fn unzstd<'m>(body: &[u8], meter: &'m Meter<'m>) -> Result<Vec<u8>, CodingError>
         }
         // The decoder keeps a window before it gives anything out, so what the blocks may become is bounded before they are decoded.
         let blocks = zstd_blocks(rest)?;
-        if blocks.at_least > MAX_DECODED {
+        if blocks.at_least > most {
             return Err(CodingError::TooLarge);
         }
         meter.charge(TABLES + 2 * blocks.at_most.min(MAX_WINDOW as usize))?;

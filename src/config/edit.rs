@@ -134,7 +134,7 @@ fn literal(key: &str, value: &str) -> Result<String, EditError> {
     if !words::ROUTE.known.contains(&key) {
         return Err(EditError::UnknownKey {
             key: key.to_owned(),
-            hint: words::ROUTE.hint(key),
+            hint: words::ROUTE.hint(key, words::ROUTE.nearest(key)),
         });
     }
     if value.is_empty() {

@@ -14,6 +14,8 @@ pub(super) struct Section<'d> {
     span: Option<Range<usize>>,
     table: Option<&'d DeTable<'d>>,
     words: &'static Words,
+    /// Known keys, and the first key of the table that is probably one of them misspelt. Found once for each key: a table may have thousands.
+    misspelt: Vec<(&'static str, &'d str)>,
 }
 
 impl<'d> Section<'d> {
@@ -55,6 +57,7 @@ impl<'d> Section<'d> {
             span: None,
             table: None,
             words,
+            misspelt: Vec::new(),
         }
     }
 
@@ -65,17 +68,24 @@ impl<'d> Section<'d> {
         words: &'static Words,
         sink: &mut Sink<'_>,
     ) -> Self {
-        let section = Self {
+        let mut section = Self {
             path,
             span,
             table: Some(table),
             words,
+            misspelt: Vec::new(),
         };
-        for key in table.keys() {
-            let name = key.get_ref().as_ref();
-            if words.known.contains(&name) {
+        let mut unknown: Vec<_> = table
+            .keys()
+            .filter(|key| !words.known.contains(&key.get_ref().as_ref()))
+            .collect();
+        unknown.sort_by_key(|key| key.span().start);
+        for key in unknown {
+            if !sink.takes_more() {
+                sink.leave_out();
                 continue;
             }
+            let name = key.get_ref().as_ref();
             let fault = if words.later.contains(&name) {
                 Fault::error(
                     "not-implemented",
@@ -86,11 +96,17 @@ impl<'d> Section<'d> {
                 )
                 .hint("remove it: nothing is accepted and ignored")
             } else {
+                let near = words.nearest(name);
+                if let Some(near) = near
+                    && !section.misspelt.iter().any(|(known, _)| *known == near)
+                {
+                    section.misspelt.push((near, name));
+                }
                 Fault::error(
                     "unknown-key",
                     format!("{} has no key `{}`", words.place, shorten(name)),
                 )
-                .hint(words.hint(name))
+                .hint(words.hint(name, near))
             };
             sink.report(&key.span(), &section.child(name), fault);
         }
@@ -115,16 +131,9 @@ impl<'d> Section<'d> {
     /// reported, and what follows from its absence would only hide that.
     pub(super) fn item(&self, name: &str) -> Option<Item<'d>> {
         let table = self.table?;
-        let means = |key: &str| {
-            !self.words.known.contains(&key)
-                && !self.words.later.contains(&key)
-                && self.words.nearest(key) == Some(name)
-        };
         let (key, value) = table.get_key_value(name).or_else(|| {
-            table
-                .iter()
-                .filter(|(key, _)| means(key.get_ref()))
-                .min_by_key(|(key, _)| key.span().start)
+            let (_, written) = self.misspelt.iter().find(|(known, _)| *known == name)?;
+            table.get_key_value(*written)
         })?;
         let path = self.child(key.get_ref());
         Some(Item {

@@ -13,6 +13,10 @@ use toml::de::DeTable;
 /// A file with more mistakes of syntax than this is probably no TOML; only the first ones are told.
 const MOST: usize = 50;
 
+/// Each of them has the whole text parsed once more, so that of a large one fewer are told: these bytes in all, but some in any case.
+const BUDGET: usize = 1024 * 1024;
+const LEAST: usize = 5;
+
 /// TOML made of a text, and the way back to the text.
 #[derive(Debug)]
 pub(super) struct Source<'t> {
@@ -63,7 +67,8 @@ impl<'t> Source<'t> {
                 self.replace_value(statement);
             }
         }
-        while self.problems.len() < MOST {
+        let most = (BUDGET / text.len().max(1)).clamp(LEAST, MOST);
+        while self.problems.len() < most {
             self.toml = self.repairs.apply(text);
             let Some(error) = first_error(&self.toml) else {
                 return;

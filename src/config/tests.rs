@@ -1,6 +1,7 @@
 //! The loader as a whole: good files, and tables of mistakes with the exact place of each.
 
 mod generated;
+mod many;
 mod mistakes;
 mod routes;
 mod upstreams;

@@ -211,8 +211,19 @@ fn parse_url(text: &str) -> Result<Authority, (usize, Fault)> {
         .map_err(|_| (start, bad("this is no host and port")))
 }
 
+/// No host and port is as long, and each mistake in a text is looked for from its beginning.
+const LONGEST: usize = 2048;
+
 /// Fills in `${NAME}`.
 fn fill(text: &str, item: &Item<'_>, sink: &mut Sink<'_>) -> Option<String> {
+    if text.len() > LONGEST {
+        let fault = Fault::error("bad-url", format!("a url has at most {LONGEST} bytes"));
+        item.report(
+            sink,
+            fault.hint("write http://HOST:PORT, or ${NAME} for parts of it"),
+        );
+        return None;
+    }
     let mut filled = String::new();
     let mut rest = text;
     let mut complete = true;

@@ -2,7 +2,7 @@
 //! a reader turns an item into a value, or reports why it can't and answers `None`. Tables are read by `section`; what
 //! keys there are, and what they mean, stands in the files of the tables.
 
-use crate::config::problem::{Fault, Problem, shorten};
+use crate::config::problem::{Fault, Problem, Severity, shorten};
 use crate::config::quoted;
 use crate::config::syntax::Source;
 use crate::config::words::list;
@@ -19,7 +19,11 @@ pub(super) struct Sink<'s> {
     /// What `${NAME}` may name.
     pub(super) env: Env<'s>,
     problems: Vec<Problem>,
+    left_out: usize,
 }
+
+/// So many problems of a file are told: nobody reads more, and each takes many times what its cause takes in the file.
+const MOST: usize = 500;
 
 impl<'s> Sink<'s> {
     pub(super) fn new(source: &'s Source<'s>, env: Env<'s>) -> Self {
@@ -27,16 +31,32 @@ impl<'s> Sink<'s> {
             source,
             env,
             problems: Vec::new(),
+            left_out: 0,
         }
     }
 
     /// Reports a fault at a range of the walked TOML, unless nobody wrote what stands there.
     pub(super) fn report(&mut self, span: &Range<usize>, path: &str, fault: Fault) {
         let span = self.source.original(span);
-        if !self.source.hides(&span) {
+        if self.source.hides(&span) {
+            return;
+        }
+        if self.takes_more() {
             self.problems
                 .push(fault.at(&self.source.lines, &span, path));
+        } else if fault.severity == Severity::Error {
+            self.leave_out();
         }
+    }
+
+    /// Whether one more problem would be told.
+    pub(super) fn takes_more(&self) -> bool {
+        self.problems.len() < MOST
+    }
+
+    /// Counts an error that is not told.
+    pub(super) fn leave_out(&mut self) {
+        self.left_out += 1;
     }
 
     /// Whether a key that is not there is one that nobody wrote; where whole lines could not be read it may have been
@@ -59,7 +79,13 @@ impl<'s> Sink<'s> {
             .0
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(super) fn into_problems(mut self) -> Vec<Problem> {
+        if self.left_out > 0 {
+            let message = format!("{} more errors are not shown", self.left_out);
+            let fault = Fault::error("too-many", message).hint("repair these first");
+            let end = self.source.original(&self.end());
+            self.problems.push(fault.at(&self.source.lines, &end, ""));
+        }
         self.problems
     }
 }

@@ -214,9 +214,9 @@ impl Words {
             .find(|words| words.place != self.place && words.known.contains(&key))
     }
 
-    /// What to do about an unknown key.
-    pub(super) fn hint(&self, key: &str) -> String {
-        if let Some(near) = self.nearest(key) {
+    /// What to do about an unknown key, which perhaps is this one misspelt.
+    pub(super) fn hint(&self, key: &str, near: Option<&str>) -> String {
+        if let Some(near) = near {
             return format!("did you mean `{near}`?");
         }
         match self.home(key) {
@@ -240,14 +240,17 @@ pub(super) fn nearest(word: &str, candidates: &[&'static str]) -> Option<&'stati
     let plain = |text: &str| text.to_ascii_lowercase().replace('-', "_");
     let word = plain(word);
     let distance = |candidate: &&'static str| edits(&word, &plain(candidate));
-    let best = candidates.iter().min_by_key(|c| distance(c))?;
+    let (best, edits) = candidates
+        .iter()
+        .map(|candidate| (candidate, distance(candidate)))
+        .min_by_key(|(_, edits)| *edits)?;
     let allowed = match best.chars().count() {
         0..=2 => 0,
         3..=4 => 1,
         _ => 2,
     };
     let plural = word.strip_suffix('s') == Some(best);
-    (plural || distance(best) <= allowed).then_some(best)
+    (plural || edits <= allowed).then_some(best)
 }
 
 /// `a`, `b` and `c`.
@@ -311,14 +314,14 @@ mod tests {
     fn a_key_in_the_wrong_table_is_sent_home() {
         assert!(
             MIGRATION
-                .hint("percent")
+                .hint("percent", None)
                 .starts_with("`percent` belongs in [[route]]")
         );
         assert!(
-            TOP.hint("serve")
+            TOP.hint("serve", None)
                 .starts_with("`serve` belongs in [migration]")
         );
-        assert_eq!(PIN.hint("nothing"), "pin has `new` and `old`");
+        assert_eq!(PIN.hint("nothing", None), "pin has `new` and `old`");
     }
 
     #[test]

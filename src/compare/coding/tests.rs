@@ -49,7 +49,7 @@ fn headers(lines: &[&str]) -> HeaderMap {
 }
 
 fn check(lines: &[&str], body: &[u8], expected: Result<&[u8], CodingError>) {
-    let decoded = decode(body, &headers(lines), &mut Unlimited);
+    let decoded = decode_within(body, &headers(lines), &mut Unlimited, MAX_DECODED);
     assert_eq!(
         decoded.as_deref().map_err(|error| *error),
         expected,
@@ -164,6 +164,48 @@ fn bombs_end_at_the_bound() {
     check(&["zstd"], &frame, Err(CodingError::TooLarge));
 }
 
+#[test]
+fn a_coded_body_becomes_64_times_its_size_at_most() {
+    let check = |coding: &str, coded: &[u8], expected: Result<usize, CodingError>| {
+        let decoded = decode(coded, &headers(&[coding]), &mut Unlimited);
+        assert_eq!(decoded.map(|body| body.len()), expected, "{coding}");
+    };
+    // A small one counts as one of 1 KiB.
+    let most = vec![b' '; 65_536];
+    let more = vec![b' '; 65_537];
+    for (name, fits, bursts) in [
+        ("gzip", gzip(&most), gzip(&more)),
+        ("zstd", zstd(&most), zstd(&more)),
+    ] {
+        check(name, &fits, Ok(65_536));
+        check(name, &bursts, Err(CodingError::TooLarge));
+    }
+    check("br", &unhex(FOUR_BROTLI), Err(CodingError::TooLarge));
+    // Bytes that no coding makes smaller, and blanks, which take next to nothing.
+    let next = |state: &u64| {
+        Some(
+            state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1),
+        )
+    };
+    let noise: Vec<u8> = std::iter::successors(Some(1), next)
+        .map(|state| (state >> 56) as u8)
+        .take(5_000)
+        .collect();
+    let followed = |blanks: usize| gzip(&[noise.as_slice(), &vec![b' '; blanks]].concat());
+    let coded = followed(250_000);
+    assert!(coded.len() > 4_900, "{}", coded.len());
+    check("gzip", &coded, Ok(255_000));
+    check("gzip", &followed(400_000), Err(CodingError::TooLarge));
+    // On top of each other they have one bound.
+    check(
+        "gzip, gzip",
+        &gzip(&gzip(&more)),
+        Err(CodingError::TooLarge),
+    );
+}
+
 /// Memory with a limit, which keeps the largest sum.
 struct Limited {
     left: usize,
@@ -199,14 +241,16 @@ fn memory_is_asked_before_it_is_taken() {
             taken: 0,
         };
         assert_eq!(
-            decode(&coded, &headers(&[name]), &mut all).unwrap().len(),
+            decode_within(&coded, &headers(&[name]), &mut all, MAX_DECODED)
+                .unwrap()
+                .len(),
             size
         );
         assert!(all.taken >= size, "{name} {}", all.taken);
         for left in [0, 1_000, 100_000, size - 1, all.taken - 1] {
             let mut some = Limited { left, taken: 0 };
             assert_eq!(
-                decode(&coded, &headers(&[name]), &mut some),
+                decode_within(&coded, &headers(&[name]), &mut some, MAX_DECODED),
                 Err(CodingError::Refused),
                 "{name} {left}"
             );
@@ -260,6 +304,7 @@ proptest! {
         let mut memory = Limited { left: 64 << 20, taken: 0 };
         if let Ok(decoded) = decode(&coded, &headers(&[coding]), &mut memory) {
             prop_assert!(decoded.len() <= MAX_DECODED);
+            prop_assert!(decoded.len() <= 64 * coded.len().max(1024));
         }
     }
 }
