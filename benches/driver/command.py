@@ -87,6 +87,11 @@ def above_zero(text: str) -> float:
     return float(text)
 
 
+def numbers(text: str) -> list[int]:
+    """Reads a comma list of whole numbers above 0."""
+    return [positive(number) for number in text.split(",")]
+
+
 def cores() -> tuple[int, int]:
     """One core for load and backends, and one for the proxy."""
     found = sorted(os.sched_getaffinity(0))

@@ -80,7 +80,7 @@ class Loader:
         outcome = _from_log(rows, len(rows), None)
         # Every proxy must have done the same work.
         said = (self._folder / "h2load.out").read_text(errors="replace")
-        wanted = ("TLS Protocol: TLSv1.3", f"Cipher: {_CIPHER}", "Application protocol: h2")
+        wanted = ("TLS Protocol: TLSv1.3", f"Cipher: {_CIPHER}", "Server Temp Key: X25519", "Application protocol: h2")
         missing = [line for line in wanted if line not in said]
         return replace(outcome, problem=f"h2load did not say {', '.join(missing)}") if missing else outcome
 

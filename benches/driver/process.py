@@ -87,6 +87,18 @@ class Process:
                 ticks += sum(int(field) for field in fields[11:15 if pid == root else 13])
         return ticks / _TICKS
 
+    def cpu_exact(self) -> float:
+        """The same to the nanosecond, of the threads that run now: no child's, and of no thread that has ended."""
+        self.check()
+        tasks = (_read(f"/proc/{self._child.pid}/task/{task}/schedstat").split() for task in os.listdir(f"/proc/{self._child.pid}/task"))
+        return sum(int(fields[0]) for fields in tasks if fields) / 1e9
+
+    def begin_peak(self) -> int:
+        """From now on the largest resident set is that from now on; gives what is resident now, in KiB."""
+        self.check()
+        Path(f"/proc/{self._child.pid}/clear_refs").write_text("5")
+        return self.rss_kib()
+
     def members(self) -> list[int]:
         """The ids of all processes in the tree."""
         self.check()
@@ -145,6 +157,14 @@ def resident_kib(pids: list[int]) -> int:
     """Memory of these processes now, added up. Cheap enough to look often."""
     pages = [_read(f"/proc/{pid}/statm").split() for pid in pids]
     return sum(int(fields[1]) for fields in pages if fields) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def peak_kib(pid: int, program: str) -> int:
+    """The largest resident set of a process so far, once it is that program; 0 before, and when it has ended."""
+    lines = dict(line.partition(":")[::2] for line in _read(f"/proc/{pid}/status").splitlines())
+    if lines.get("Name", "").strip() != os.path.basename(program)[:15]:
+        return 0
+    return int(lines.get("VmHWM", "0").split()[0])
 
 
 def _tree(root: int) -> list[int]:

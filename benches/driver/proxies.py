@@ -58,7 +58,7 @@ def started(name: str, source: Path, tools: Tools, core: int, folder: Path, valu
     folder.mkdir(parents=True, exist_ok=True)
     ports = {"LISTEN": free_port(), "ADMIN": free_port()}
     config = folder / source.name
-    config.write_text(_fill(source, {**ports, "DIR": folder, **values}))
+    config.write_text(fill(source, {**ports, "DIR": folder, **values}))
     process = Process(name, _argv(name, tools.paths[name], config), core, folder / f"{name}.out", tools.env)
     with process:
         url = f"{scheme}://127.0.0.1:{ports['LISTEN']}"
@@ -77,7 +77,8 @@ def _argv(name: str, program: str, config: Path) -> list[str]:
     }[name]
 
 
-def _fill(source: Path, values: dict) -> str:
+def fill(source: Path, values: dict) -> str:
+    """A template with `values` in their places."""
     def value(found: re.Match) -> str:
         if found.group(1) not in values:
             raise Failure(f"{source} has a placeholder that nobody fills: {found.group()}")

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import sys
+from pathlib import Path
 
 from driver import command, paper
 from driver.command import Options, positive
@@ -13,9 +14,10 @@ from driver.tools import TARGET, built, gather, say
 
 from guided.driver.build import guided
 
-from . import report
+from . import outage, report
 from .faults import CONTROL, FAULTS
 from .measure import Bench, Extent
+from .outage import OUTAGES
 from .rows import Judged, judge
 
 
@@ -24,12 +26,12 @@ _MEMORY_AFTER = 20
 
 
 def _options() -> argparse.Namespace:
-    options = Options("isolation", "Measures what a faulty shadow costs the client")
+    options = Options("isolation", "Measures what a faulty shadow costs the client, and what a dead old side does")
     options.add("--rate", type=positive, default=2000, help="requests a second (2000)")
     options.amount("--windows", 5, 2, "windows with the shadow off, and as many with the fault, that must count")
     options.amount("--seconds", 1.2, 1.0, "how long each counts, after it has settled")
     options.quick("2 windows of 1 second, for a first look; too short for memory")
-    options.part("--only", [fault.name for fault in FAULTS], "; control is always there")
+    options.part("--only", [*(each.name for each in OUTAGES), *(fault.name for fault in FAULTS)], "; control is there with every shadow's fault")
     options.part("--proxies", [CROSSFADE, "nginx", "envoy"])
     return options.read()
 
@@ -49,18 +51,29 @@ def _run():
     bench = Bench(tools, program, cores, folder, options.rate)
     bench.check()
     extent = Extent(options.windows, options.seconds, 0 if options.quick else _MEMORY_AFTER)
+    judged: list[Judged] = []
+    outages: list[outage.Row] = []
+
+    def written() -> list[Path]:
+        # After each row, so that a run which is broken off leaves what it has.
+        return report.write(options.out, judged, outages, facts)
+
+    for each in [each for each in OUTAGES if each.name in options.only]:
+        outages.append(outage.measured(each, options.windows, tools, bench.old, cores[1], folder))
+        say(f"{each.title}: {outages[-1].problem or outages[-1].figures()}")
+        written()
     rows = []
-    for fault in [fault for fault in FAULTS if fault is CONTROL or fault.name in options.only]:
+    faults = [fault for fault in FAULTS if fault.name in options.only]
+    for fault in [CONTROL, *(fault for fault in faults if fault is not CONTROL)] if faults else []:
         for proxy in options.proxies:
             rows.append(bench.row(proxy, fault, extent))
             judged = judge(rows)
             say(f"{fault.title}, {TITLES[proxy]}: {_told(judged[-1])}")
-            # Written after each row, so that a run which is broken off leaves what it has.
-            written = report.write(options.out, judged, facts)
-    print(report.table(judged))
-    print(f"\nWritten: {', '.join(map(str, written))}")
+            written()
+    print(report.table(judged, outages))
+    print(f"\nWritten: {', '.join(map(str, written()))}")
     if options.readme:
-        paper.into_readme("isolation", report.markdown(judged, facts))
+        paper.into_readme("isolation", report.markdown(judged, outages, facts))
 
 
 def _told(judged: Judged) -> str:

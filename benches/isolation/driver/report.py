@@ -6,6 +6,7 @@ from driver import paper
 from driver.paper import aligned, circumstances, piped
 from driver.proxies import TITLES
 
+from . import outage
 from .counts import ends, listed
 from .faults import CONTROL
 from .rows import Judged
@@ -16,20 +17,26 @@ _HEAD = [
 ]
 
 
-def table(rows: list[Judged]) -> str:
+def table(rows: list[Judged], outages: list[outage.Row]) -> str:
     """For a terminal."""
-    return "\n".join([aligned(_HEAD, [_cells(row) for row in rows]), "", *[f"  {note}" for note in _notes(rows)]])
+    lines = [aligned(_HEAD, [_cells(row) for row in rows])] if rows else []
+    lines += ["", aligned(outage.HEAD, [outage.cells(row) for row in outages], 1)] if outages else []
+    return "\n".join([*lines, "", *[f"  {note}" for note in [*_notes(rows), *outage.notes(outages)]]])
 
 
-def markdown(rows: list[Judged], facts: dict) -> str:
+def markdown(rows: list[Judged], outages: list[outage.Row], facts: dict) -> str:
     """For a README."""
     extent = f"{facts['rate']:g} requests a second, {facts['windows']} windows of {facts['seconds']:g} s each"
-    return "\n".join([*circumstances(facts, extent), "", *piped(_HEAD, [_cells(row) for row in rows]), "", *[f"- {note}" for note in _notes(rows)]]) + "\n"
+    lines = circumstances(facts, extent)
+    lines += ["", *piped(_HEAD, [_cells(row) for row in rows])] if rows else []
+    lines += ["", *piped(outage.HEAD, [outage.cells(row) for row in outages], 1)] if outages else []
+    return "\n".join([*lines, "", *[f"- {note}" for note in [*_notes(rows), *outage.notes(outages)]]]) + "\n"
 
 
-def write(folder: Path, rows: list[Judged], facts: dict) -> list[Path]:
+def write(folder: Path, rows: list[Judged], outages: list[outage.Row], facts: dict) -> list[Path]:
     """Both files; gives their paths."""
-    return paper.write(folder, "isolation", {"about": facts, "rows": [_as_json(row) for row in rows]}, markdown(rows, facts))
+    results = {"about": facts, "rows": [_as_json(row) for row in rows], "outages": [row.as_json() for row in outages]}
+    return paper.write(folder, "isolation", results, markdown(rows, outages, facts))
 
 
 def _as_json(judged: Judged) -> dict:

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from driver.windows import Window, counted, errors, growth, pooled
+
 from .faults import CONTROL
-from .measure import SETTLE, Row, Window
+from .measure import SETTLE, Row
 
 # p99 of the client with a faulty shadow, over that with the shadow off; and what is allowed beside it.
 AT_MOST, GOAL, LEAST_ALLOWANCE_MS = 1.10, 1.02, 0.3
@@ -14,8 +16,6 @@ FLAT = 8.0
 
 # Connections that may be added in a window without a shadow: as many as there were before it.
 _CROWD = 64
-
-QUANTILES = {"p50": 0.50, "p99": 0.99, "p999": 0.999}
 
 
 @dataclass
@@ -65,17 +65,13 @@ class Judged:
         """Whether so many connections were added in the first window, by a machine that stood still, that its memory says nothing."""
         return self.row.windows[0].opened > _CROWD
 
-    def windows(self, shadowed: bool) -> list[Window]:
+    def windows(self, disturbed: bool) -> list[Window]:
         """The windows that count."""
-        return [window for window in self.row.windows if window.shadowed == shadowed and window.problem is None]
+        return counted(self.row.windows, disturbed)
 
     def errors(self) -> dict[str, int]:
         """What the client saw go wrong under the fault, by kind."""
-        found: dict[str, int] = {}
-        for window in [*self.windows(True), *([self.row.held] if self.row.held else [])]:
-            for kind, number in window.errors.items():
-                found[kind] = found.get(kind, 0) + number
-        return found
+        return errors([*self.windows(True), *([self.row.held] if self.row.held else [])])
 
 
 def judge(rows: list[Row]) -> list[Judged]:
@@ -85,29 +81,13 @@ def judge(rows: list[Row]) -> list[Judged]:
 
 
 def _judge(row: Row, spread: "float | None") -> Judged:
-    off, fault = _pooled(row, False), _pooled(row, True)
+    off, fault = (pooled(row.windows, disturbed, row.wanted) for disturbed in (False, True))
     allowed = None if off is None else AT_MOST * off["p99"] + max(LEAST_ALLOWANCE_MS, spread or 0.0)
     last = [(at, mib) for at, mib in row.memory if at > SETTLE]
-    return Judged(row, off, fault, allowed, max((mib for _, mib in last), default=None), _growth(last))
+    return Judged(row, off, fault, allowed, max((mib for _, mib in last), default=None), growth(last))
 
 
 def _spread(control: Row) -> "float | None":
     """How far two series of windows lie apart between which nothing differs, in ms of p99."""
-    off, again = _pooled(control, False), _pooled(control, True)
+    off, again = (pooled(control.windows, disturbed, control.wanted) for disturbed in (False, True))
     return abs(off["p99"] - again["p99"]) if off and again else None
-
-
-def _pooled(row: Row, shadowed: bool) -> "dict[str, float] | None":
-    pool = sorted(us for window in row.windows if window.shadowed == shadowed and window.problem is None for us in window.latency_us)
-    if not pool or row.counted(shadowed) < row.wanted / 2:
-        return None
-    return {name: pool[min(len(pool) - 1, int(len(pool) * share))] / 1000 for name, share in QUANTILES.items()}
-
-
-def _growth(memory: list[tuple[float, float]]) -> "float | None":
-    """Least squares, in MiB for ten seconds."""
-    if len(memory) < 2:
-        return None
-    middle_at, middle_mib = (sum(column) / len(memory) for column in zip(*memory))
-    square = sum((at - middle_at) ** 2 for at, _ in memory)
-    return 10 * sum((at - middle_at) * (mib - middle_mib) for at, mib in memory) / square

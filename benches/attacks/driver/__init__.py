@@ -1,0 +1,1 @@
+"""Measures what attackers cost the honest client."""
