@@ -47,12 +47,22 @@ struct ShadowView {
 struct LatenciesView {
     old: LatencyView,
     new: LatencyView,
+    pairs: PairsView,
+}
+
+/// Of the requests that both sides answered.
+#[derive(Debug, Serialize)]
+struct PairsView {
+    count: u64,
+    old: LatencyView,
+    new: LatencyView,
 }
 
 /// Null before the first answer.
 #[derive(Debug, Serialize)]
 struct LatencyView {
     p50_ms: Option<f64>,
+    p90_ms: Option<f64>,
     p99_ms: Option<f64>,
 }
 
@@ -137,10 +147,7 @@ impl RouteView {
             diff_rate: (trials > 0).then(|| mismatches as f64 / trials as f64),
             trials,
             verdicts,
-            latency: LatenciesView {
-                old: latency(metrics, Side::Old),
-                new: latency(metrics, Side::New),
-            },
+            latency: LatenciesView::of(metrics),
             fields: fields(metrics),
         }
     }
@@ -164,12 +171,30 @@ fn serve_name(serve: Serve) -> &'static str {
     }
 }
 
-fn latency(metrics: &RouteMetrics, side: Side) -> LatencyView {
-    let snapshot: LatencySnapshot = metrics.latency(side);
-    let ms = |duration: Duration| duration.as_micros() as f64 / 1_000.0;
-    LatencyView {
-        p50_ms: snapshot.p50().map(ms),
-        p99_ms: snapshot.p99().map(ms),
+impl LatenciesView {
+    fn of(metrics: &RouteMetrics) -> Self {
+        let [old, new] = Side::BOTH.map(|side| metrics.paired_latency(side));
+        Self {
+            old: LatencyView::of(&metrics.latency(Side::Old)),
+            new: LatencyView::of(&metrics.latency(Side::New)),
+            pairs: PairsView {
+                // Recorded side by side: a pair that is between the two is not told yet.
+                count: old.count().min(new.count()),
+                old: LatencyView::of(&old),
+                new: LatencyView::of(&new),
+            },
+        }
+    }
+}
+
+impl LatencyView {
+    fn of(snapshot: &LatencySnapshot) -> Self {
+        let ms = |duration: Duration| duration.as_micros() as f64 / 1_000.0;
+        Self {
+            p50_ms: snapshot.p50().map(ms),
+            p90_ms: snapshot.p90().map(ms),
+            p99_ms: snapshot.p99().map(ms),
+        }
     }
 }
 

@@ -262,13 +262,18 @@ fn config_says_what_is_in_force() {
     assert_eq!(after["restart_required"], json!(["server.workers"]));
 }
 
+/// The quantiles of one duration.
+fn all_ms(ms: &Value) -> Value {
+    json!({"p50_ms": ms, "p90_ms": ms, "p99_ms": ms})
+}
+
 #[test]
 fn routes_show_the_cells() {
     let rig = Rig::new();
     let empty = rig.get("/api/routes").json();
     assert_eq!(
         empty["routes"][0]["latency"]["old"],
-        json!({"p50_ms": null, "p99_ms": null})
+        json!({"p50_ms": null, "p90_ms": null, "p99_ms": null})
     );
     assert_eq!(
         (
@@ -290,6 +295,7 @@ fn routes_show_the_cells() {
         Duration::from_millis(2),
     );
     cells.upstream(Side::Old, Role::Serve, Duration::from_micros(20));
+    cells.pair([Duration::from_micros(20), Duration::from_micros(40)]);
     (0..4).for_each(|_| cells.sampled());
     cells.dropped(Dropped::Body);
     (0..3).for_each(|_| cells.shadow_request(Side::New));
@@ -309,7 +315,10 @@ fn routes_show_the_cells() {
         "verdicts": {"match": 1, "mismatch": 1, "incomparable": 1},
         "incomparable": incomparable,
         "diff_rate": 0.5, "trials": 2,
-        "latency": {"old": {"p50_ms": 0.019, "p99_ms": 0.019}, "new": {"p50_ms": null, "p99_ms": null}},
+        "latency": {
+            "old": all_ms(&json!(0.019)), "new": all_ms(&json!(null)),
+            "pairs": {"count": 1, "old": all_ms(&json!(0.019)), "new": all_ms(&json!(0.039))},
+        },
         "fields": [{"field": "$.tags[*]", "kind": "missing", "count": 1}],
     });
     assert_eq!(rig.get("/api/routes").json()["routes"][0], expected);

@@ -93,6 +93,10 @@ impl Lab {
                 return asked.judged(Verdict::Incomparable(reason));
             }
         };
+        asked.route().metrics.pair(match pair.served {
+            Side::Old => [pair.answer.latency, other.latency],
+            Side::New => [other.latency, pair.answer.latency],
+        });
         if is_same(&pair, &other, &asked.route().rules) {
             drop(pair);
             return asked.judged(Verdict::Match);

@@ -192,6 +192,12 @@ impl LatencySnapshot {
         self.quantile(0.5)
     }
 
+    /// The 90th percentile.
+    #[must_use]
+    pub fn p90(&self) -> Option<Duration> {
+        self.quantile(0.9)
+    }
+
     /// The 99th percentile.
     #[must_use]
     pub fn p99(&self) -> Option<Duration> {

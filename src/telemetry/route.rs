@@ -18,6 +18,8 @@ use std::time::Duration;
 const METHODS: usize = MethodLabel::ALL.len();
 const SERVED: usize = ServedBy::ALL.len();
 const CLASSES: usize = CodeClass::ALL.len();
+/// The quantiles of the page, as their label names them.
+const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99)];
 
 /// The cells of one route. Those that every request touches stand together: with a thousand routes each line of memory that a
 /// route needs is 64 KiB of cache.
@@ -27,6 +29,8 @@ pub struct RouteMetrics {
     answered: [Answered; SERVED],
     /// Of copies, by side.
     shadowed: [Latency; 2],
+    /// Of requests that both sides answered, by side.
+    paired: [Latency; 2],
     sampled: CounterCell,
     shadow_requests: [CounterCell; 2],
     verdicts: [CounterCell; VerdictLabel::ALL.len()],
@@ -174,6 +178,13 @@ impl RouteMetrics {
         self.shadow_requests[side.index()].increment();
     }
 
+    /// Both sides have answered the same request: `elapsed`, by side, from the request sent to the head of the answer.
+    pub fn pair(&self, elapsed: [Duration; 2]) {
+        for (cells, elapsed) in self.paired.iter().zip(elapsed) {
+            cells.record(elapsed);
+        }
+    }
+
     /// A pair was judged; the reason of an incomparable one is counted with it.
     pub fn verdict(&self, verdict: Verdict) {
         self.verdicts[VerdictLabel::from(verdict).index()].increment();
@@ -236,6 +247,12 @@ impl RouteMetrics {
         let mut both = self.latency_as(side, Role::Serve).snapshot();
         both.merge(&self.latency_as(side, Role::Shadow).snapshot());
         both
+    }
+
+    /// The same for those requests alone that both sides answered, so that the sides can be held against each other.
+    #[must_use]
+    pub fn paired_latency(&self, side: Side) -> LatencySnapshot {
+        self.paired[side.index()].snapshot()
     }
 
     /// Fallbacks for one reason.
@@ -347,6 +364,11 @@ impl RouteMetrics {
                 }
             }
         });
+        page.metric(page::LATENCY_QUANTILE, |series| {
+            for route in routes {
+                route.write_quantiles(series);
+            }
+        });
         page.metric(page::SHADOW_SAMPLED, |series| {
             for route in routes {
                 series.value(&[("route", &route.name)], route.sampled_count());
@@ -385,6 +407,23 @@ impl RouteMetrics {
                 series.value(&[("route", &route.name)], route.share());
             }
         });
+    }
+
+    /// Nothing before the first pair.
+    fn write_quantiles(&self, series: &mut Series<'_>) {
+        for side in Side::BOTH {
+            let snapshot = self.paired_latency(side);
+            for (text, q) in QUANTILES {
+                if let Some(elapsed) = snapshot.quantile(q) {
+                    let labels = [
+                        ("route", &*self.name),
+                        ("side", side.name()),
+                        ("quantile", text),
+                    ];
+                    series.value(&labels, elapsed.as_secs_f64());
+                }
+            }
+        }
     }
 
     fn write_requests(&self, series: &mut Series<'_>) {

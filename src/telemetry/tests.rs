@@ -424,3 +424,32 @@ fn latencies_of_both_roles_feed_the_side() {
     let median = route.latency(Side::New).p50().unwrap().as_secs_f64();
     assert!((median - 0.01).abs() < 0.01 / 20.0, "{median}");
 }
+
+#[test]
+fn quantiles_are_of_requests_that_both_sides_answered() {
+    let telemetry = Telemetry::new();
+    let route = telemetry.route("tags", None);
+    route.upstream(Side::Old, Role::Serve, 700 * MILLISECOND);
+    // Nothing was asked of both: no figure is better than a zero.
+    assert!(
+        !Page::of(&telemetry)
+            .types
+            .contains_key("crossfade_latency_quantile_seconds")
+    );
+    (1..=100).for_each(|n| route.pair([n * MILLISECOND, n * 2 * MILLISECOND]));
+    let page = Page::of(&telemetry);
+    for (side, quantile, seconds) in [
+        ("old", "0.5", 0.05),
+        ("old", "0.9", 0.09),
+        ("old", "0.99", 0.099),
+        ("new", "0.5", 0.1),
+        ("new", "0.9", 0.18),
+        ("new", "0.99", 0.198),
+    ] {
+        let series = format!(
+            "crossfade_latency_quantile_seconds{{route=\"tags\",side=\"{side}\",quantile=\"{quantile}\"}}"
+        );
+        let told = page.value(&series);
+        assert!((told - seconds).abs() <= seconds / 20.0, "{series} {told}");
+    }
+}
