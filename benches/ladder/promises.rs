@@ -4,6 +4,7 @@ use arc_swap::{ArcSwap, Cache};
 use crossfade::config::Settings;
 use crossfade::message::forwarded::{self, Address, Peer, ProcessId, Stamp};
 use crossfade::message::hop;
+use crossfade::message::request_id::{Names, RequestId};
 use crossfade::message::survey::Survey;
 use crossfade::plan::{Live, Plan, RoutePlan};
 use crossfade::route::decide::{self, Decision};
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 pub(crate) struct Promises {
     telemetry: Arc<Telemetry>,
     process: ProcessId,
+    names: Names,
     plan: Mutex<Cache<Arc<ArcSwap<Plan>>, Arc<Plan>>>,
     /// For rungs on which no route is looked up.
     first: Arc<Plan>,
@@ -32,6 +34,7 @@ impl Promises {
         let live = Live::new(settings, String::new(), None, Arc::clone(&telemetry));
         Self {
             process: ProcessId::new(0),
+            names: Names::new(1),
             plan: Mutex::new(Cache::new(live.cell())),
             first: live.snapshot(),
             telemetry,
@@ -86,6 +89,7 @@ impl Promises {
             host,
             version: head.version,
             process: &self.process,
+            id: &RequestId::of(&head.headers, survey, &self.names),
         };
         stamp.put(&mut head.headers, survey);
         if trailers {

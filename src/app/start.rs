@@ -85,6 +85,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         offers,
         process: ProcessId::new(getrandom::u64()?),
         bodies: BodyMemory::default(),
+        prefix: getrandom::u64()?,
     };
 
     let (stop, _) = watch::channel(Stop::Running);
@@ -123,7 +124,11 @@ pub fn start(start: Start) -> Result<Running, StartError> {
     runtimes.lab(lab, queues)?;
     let inlets = (0..workers).map(|index| {
         let (inlet, outlet) = inlet();
-        runtimes.worker(index, parts.clone(), outlet, shared.stop.subscribe())?;
+        let parts = WorkerParts {
+            prefix: parts.prefix.wrapping_add(index as u64),
+            ..parts.clone()
+        };
+        runtimes.worker(index, parts, outlet, shared.stop.subscribe())?;
         Ok(inlet)
     });
     let inlets = inlets.collect::<Result<Vec<_>, io::Error>>()?;

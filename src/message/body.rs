@@ -1,6 +1,6 @@
 //! The one body type that goes to an upstream. What goes to a client is `proxy`'s own, since it counts what it passes on.
 
-use crate::message::forwarded::put_lines;
+use crate::message::lines::Lines;
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
@@ -39,7 +39,7 @@ pub enum Outgoing {
     /// No body.
     Empty,
     /// No body, and lines of the head that are to be written after its fields.
-    Stamped(Bytes),
+    Stamped(Lines),
     /// A body that is all there.
     Full(Bytes),
     /// A body that is still arriving.
@@ -68,7 +68,7 @@ impl Outgoing {
         if let Self::Stamped(lines) = request.body() {
             let lines = lines.clone();
             *request.body_mut() = Self::Empty;
-            put_lines(&lines, request.headers_mut());
+            lines.put(request.headers_mut());
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Invariant: what a peer outside `trusted_proxies` says about others is never passed on nor believed.
 
+use crate::message::lines::Lines;
+use crate::message::request_id::{RequestId, X_REQUEST_ID};
 use crate::message::survey::{Field, Survey, is_claim};
 use bytes::Bytes;
 use http::Version;
@@ -100,7 +102,7 @@ pub struct Address {
 struct Told {
     host: HeaderValue,
     forwarded: HeaderValue,
-    /// All that [`Stamp::put`] adds, as lines of a head.
+    /// All of it, as lines of a head.
     lines: Bytes,
 }
 
@@ -130,7 +132,7 @@ impl Address {
 
     fn tell(&self, host: &HeaderValue, process: &ProcessId) -> Told {
         let forwarded = forwarded_element(self, Some(host));
-        let fields: [(&HeaderName, &[u8]); STAMPED] = [
+        let fields: [(&HeaderName, &[u8]); 5] = [
             (&X_FORWARDED_FOR, self.text.as_bytes()),
             (&FORWARDED, forwarded.as_bytes()),
             (&X_FORWARDED_PROTO, self.scheme.name().as_bytes()),
@@ -233,7 +235,7 @@ fn address_of(element: &[u8]) -> Option<IpAddr> {
 }
 
 /// Fields that a stamp may add.
-const STAMPED: usize = 5;
+const STAMPED: usize = 6;
 
 /// What a request tells the next hop of the way that it came.
 #[derive(Clone, Copy, Debug)]
@@ -246,10 +248,12 @@ pub struct Stamp<'a> {
     pub version: Version,
     /// This process.
     pub process: &'a ProcessId,
+    /// What the request is called.
+    pub id: &'a RequestId,
 }
 
 impl Stamp<'_> {
-    /// Sets `via`, `x-forwarded-for`, `-proto`, `-host` and `forwarded`.
+    /// Sets `via`, `x-forwarded-for`, `-proto`, `-host` and `forwarded`, and `x-request-id` where the client's was not kept.
     ///
     /// From an untrusted peer every X-Forwarded-*, Forwarded and X-Crossfade-Shadow is removed first; from a trusted one the lists are appended
     /// to, `-proto`, `-host` and the shadow's mark are kept. Names with `_` for `-` count as the same: CGI-like services can't tell them apart.
@@ -285,10 +289,13 @@ impl Stamp<'_> {
             }
         }
         headers.append(VIA, self.process.via(self.version));
+        if let Some(made) = self.id.made() {
+            headers.insert(X_REQUEST_ID, made.value());
+        }
     }
 
     /// The same, but what is to be added comes as lines to be written after the fields, where all of it is new. `None` if it was put in.
-    pub fn write(&self, headers: &mut HeaderMap, survey: Survey) -> Option<Bytes> {
+    pub fn write(&self, headers: &mut HeaderMap, survey: Survey) -> Option<Lines> {
         let claims = survey.has(Field::Claim);
         let host = self
             .host
@@ -300,24 +307,13 @@ impl Stamp<'_> {
         if claims {
             remove_claims(headers);
         }
-        let address = &self.peer.address;
-        Some(address.told(host, self.process, |told| told.lines.clone()))
-    }
-}
-
-/// Puts lines that [`Stamp::write`] has made among the fields.
-pub fn put_lines(lines: &Bytes, headers: &mut HeaderMap) {
-    for line in lines.split(|byte| *byte == b'\n') {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-            continue;
-        };
-        let name = HeaderName::from_bytes(&line[..colon]);
-        // Between the space and the end of the line stands what was written, to the byte.
-        let value = &line[colon + 2..line.len() - 1];
-        let value = HeaderValue::from_maybe_shared(lines.slice_ref(value));
-        if let (Ok(name), Ok(value)) = (name, value) {
-            headers.append(name, value);
+        let id = self.id.made();
+        if survey.has(Field::RequestId) && id.is_some() {
+            headers.remove(X_REQUEST_ID);
         }
+        let address = &self.peer.address;
+        let shared = address.told(host, self.process, |told| told.lines.clone());
+        Some(Lines { shared, id })
     }
 }
 

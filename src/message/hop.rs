@@ -4,6 +4,7 @@
 //! frames, routes or protects the message by naming it in Connection. What frames a body is read elsewhere: by hyper, and by
 //! `upstream::plain` where it is one Content-Length.
 
+use crate::message::request_id::X_REQUEST_ID;
 use crate::message::survey::{Field, Survey};
 use bytes::Bytes;
 use http::header::{
@@ -26,7 +27,7 @@ const HOP_BY_HOP: [(Field, HeaderName); 4] = [
 /// Takes out Connection, the fields that it names, and the fields that are hop-by-hop whether named or not (RFC 9110 §7.6.1).
 ///
 /// Connection may not name what frames, routes or protects the message: Host, Content-Length, Trailer, Authorization, Via, Forwarded,
-/// X-Forwarded-* and X-Crossfade-*. Such a name is ignored. A message without Connection, or with only `close` and `keep-alive` in it,
+/// X-Forwarded-*, X-Crossfade-* and X-Request-Id. Such a name is ignored. A message without Connection, or with only `close` and `keep-alive` in it,
 /// costs no allocation. With Transfer-Encoding goes Content-Length, which it overrides (RFC 9112 §6.3).
 pub fn remove_hop_by_hop(headers: &mut HeaderMap, survey: Survey) {
     remove_hop_by_hop_but(headers, survey, |_| false);
@@ -125,6 +126,7 @@ fn is_protected(name: &HeaderName) -> bool {
     [HOST, CONTENT_LENGTH, TRAILER, AUTHORIZATION, VIA, FORWARDED].contains(name)
         || name.as_str().starts_with("x-forwarded-")
         || name.as_str().starts_with("x-crossfade-")
+        || name == X_REQUEST_ID
 }
 
 /// Whether Content-Length is written so that nobody takes it for an octal number: `010` is ten bytes to some, and eight to others.

@@ -2,7 +2,7 @@
 
 use crate::message::body::Outgoing;
 use crate::message::fields::Fields;
-use bytes::Bytes;
+use crate::message::lines::Lines;
 use http::{Method, Request, Uri};
 
 /// A request's head. Its fields are not kept as a second map, which would cost more to make and to throw away: hardly any request is sent twice.
@@ -12,7 +12,7 @@ pub struct Spare {
     target: Uri,
     fields: Fields,
     /// Those of [`Outgoing::Stamped`].
-    lines: Option<Bytes>,
+    lines: Option<Lines>,
 }
 
 impl Spare {
@@ -45,6 +45,8 @@ impl Spare {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::request_id::Names;
+    use bytes::Bytes;
     use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
@@ -57,7 +59,7 @@ mod tests {
             path in "/[a-z0-9/]{0,40}",
             lines in prop::option::of("x-added: [a-z]{0,20}\r\n"),
         ) {
-            let lines = lines.map(Bytes::from);
+            let lines = lines.map(|lines| Lines { shared: Bytes::from(lines), id: Some(Names::new(1).next()) });
             let mut request = Request::new(lines.clone().map_or(Outgoing::Empty, Outgoing::Stamped));
             *request.method_mut() = Method::HEAD;
             *request.uri_mut() = path.parse().unwrap();

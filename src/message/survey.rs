@@ -24,6 +24,7 @@ pub(super) enum Field {
     Claim = 1 << 9,
     /// More than one line of Host.
     SecondHost = 1 << 10,
+    RequestId = 1 << 11,
 }
 
 impl Survey {
@@ -72,6 +73,7 @@ fn field(name: &HeaderName) -> Option<Field> {
         "upgrade" => Field::Upgrade,
         "connection" => Field::Connection,
         "keep-alive" => Field::KeepAlive,
+        "x-request-id" => Field::RequestId,
         "proxy-connection" => Field::ProxyConnection,
         "transfer-encoding" => Field::TransferEncoding,
         _ if is_claim(name) => Field::Claim,
@@ -132,8 +134,8 @@ mod tests {
             &[Field::Connection, Field::KeepAlive, Field::ProxyConnection],
         );
         check(
-            &["upgrade", "expect", "host"],
-            &[Field::Upgrade, Field::Expect, Field::Host],
+            &["upgrade", "expect", "host", "X-Request-Id"],
+            &[Field::Upgrade, Field::Expect, Field::Host, Field::RequestId],
         );
         for claim in [
             "forwarded",

@@ -2,6 +2,7 @@
 
 use crate::message::body::BodyError;
 use crate::message::reply::Problem;
+use crate::message::request_id::{RequestId, X_REQUEST_ID};
 use crate::proxy::failure;
 use crate::proxy::meter::Meter;
 use crate::proxy::observe::Observed;
@@ -25,8 +26,11 @@ pub(super) enum AnswerBody {
 }
 
 impl AnswerBody {
-    pub(super) fn local(problem: &Problem, method: &Method) -> Response<Self> {
-        problem.respond(method).map(Self::Local)
+    /// The answer to a request that is called `id`.
+    pub(super) fn local(problem: &Problem, method: &Method, id: &RequestId) -> Response<Self> {
+        let mut response = problem.respond(method).map(Self::Local);
+        response.headers_mut().insert(X_REQUEST_ID, id.value());
+        response
     }
 }
 
@@ -46,6 +50,8 @@ pub(super) struct Passing {
 pub(super) struct Open {
     pub(super) meter: Meter,
     pub(super) observed: Option<Observed>,
+    /// What the request is called.
+    pub(super) id: RequestId,
 }
 
 impl Passing {
@@ -58,7 +64,10 @@ impl Passing {
     }
 
     fn ended(&mut self) {
-        let Some(Open { meter, observed }) = self.open.take() else {
+        let Some(Open {
+            meter, observed, ..
+        }) = self.open.take()
+        else {
             return;
         };
         let uploaded = self.upload.as_ref().is_none_or(|upload| upload.close());
@@ -74,9 +83,14 @@ impl Passing {
     }
 
     fn broke(&mut self, fault: Fault) -> BodyError {
-        if let Some(Open { meter, observed }) = self.open.take() {
+        if let Some(Open {
+            meter,
+            observed,
+            id,
+        }) = self.open.take()
+        {
             self.incoming.broke(&fault);
-            failure::log(meter.route(), self.incoming.endpoint().side(), &fault);
+            failure::log(meter.route(), self.incoming.endpoint().side(), &fault, &id);
             if let Some(observed) = observed {
                 observed.broke();
             }

@@ -3,6 +3,7 @@
 use crate::message::body::BodyError;
 use crate::message::hop::HostError;
 use crate::message::reply::Problem;
+use crate::message::request_id::RequestId;
 use crate::plan::RoutePlan;
 use crate::side::Side;
 use crate::telemetry::{FallbackReason, Rejected, UpstreamError};
@@ -211,7 +212,7 @@ pub(super) fn fallback_reason(fault: &Fault) -> Option<FallbackReason> {
 }
 
 /// Logs a failure of a side, each kind at most once a second: a side that is down must not flood the log.
-pub(super) fn log(route: &RoutePlan, side: Side, fault: &Fault) {
+pub(super) fn log(route: &RoutePlan, side: Side, fault: &Fault, id: &RequestId) {
     static LIMITS: [[LogLimit; UpstreamError::ALL.len()]; 2] =
         [const { [const { LogLimit::new() }; UpstreamError::ALL.len()] }; 2];
     let Some(kind) = fault.label() else { return };
@@ -225,7 +226,7 @@ pub(super) fn log(route: &RoutePlan, side: Side, fault: &Fault) {
         cause.push_str(&format!(": {error}"));
         source = error.source();
     }
-    tracing::warn!(route = %route.name(), %side, kind = kind.name(), unlogged, "{fault}{cause}");
+    tracing::warn!(route = %route.name(), %side, kind = kind.name(), %id, unlogged, "{fault}{cause}");
 }
 
 /// Lets one line through each second, and counts the others.

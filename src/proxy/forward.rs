@@ -2,6 +2,7 @@
 
 use crate::config::settings::Fallback;
 use crate::message::body::{BodyError, Outgoing};
+use crate::message::request_id::{RequestId, X_REQUEST_ID};
 use crate::plan::RoutePlan;
 use crate::proxy::answer::{AnswerBody, Open, Passing};
 use crate::proxy::failure::{self, Refusal};
@@ -66,6 +67,8 @@ pub(super) struct Exchange {
     pub(super) route: Arc<RoutePlan>,
     pub(super) decision: Decision,
     pub(super) request: Outbox,
+    /// What the request is called.
+    pub(super) id: RequestId,
     pub(super) upload: Option<Arc<Upload>>,
     /// Until the request is answered.
     pub(super) meter: Option<Meter>,
@@ -136,7 +139,7 @@ impl Exchange {
             };
         };
         if let Err(fault) = &first {
-            failure::log(&self.route, side, fault);
+            failure::log(&self.route, side, fault, &self.id);
         }
         drop(first);
         self.ask_old(reason, Dropped::ServedFailed).await
@@ -211,19 +214,27 @@ impl Exchange {
             incoming,
             status: head.status,
             upload: self.upload.take(),
-            open: self.meter.take().map(|meter| Open { meter, observed }),
+            open: self.meter.take().map(|meter| Open {
+                meter,
+                observed,
+                id: self.id.clone(),
+            }),
         };
         let mut response = Response::from_parts(head, passing.into_body());
         if let Some(shown) = &self.shown {
             shown.write(side, &mut response);
+            let headers = response.headers_mut();
+            headers
+                .entry(X_REQUEST_ID)
+                .or_insert_with(|| self.id.value());
         }
         response
     }
 
     fn fail(&mut self, side: Side, fault: &Fault) -> Response<AnswerBody> {
-        failure::log(&self.route, side, fault);
+        failure::log(&self.route, side, fault, &self.id);
         let problem = failure::problem(fault);
-        let mut response = AnswerBody::local(&problem, self.request.method());
+        let mut response = AnswerBody::local(&problem, self.request.method(), &self.id);
         if let Some(shown) = &self.shown {
             shown.write(side, &mut response);
         }

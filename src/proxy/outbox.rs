@@ -1,8 +1,8 @@
 //! A request on its way out: what is sent to the side that is asked first, and again to the other one.
 
 use crate::message::body::Outgoing;
+use crate::message::lines::Lines;
 use crate::message::spare::Spare;
-use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request};
 
@@ -16,7 +16,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// A head as both sides may see it, but for Host, which is the client's; lines may go with it if it has no body.
-    pub(super) fn new(head: Parts, lines: Option<Bytes>) -> Self {
+    pub(super) fn new(head: Parts, lines: Option<Lines>) -> Self {
         let body = lines.map_or(Outgoing::Empty, Outgoing::Stamped);
         Self {
             method: head.method.clone(),

@@ -3,7 +3,9 @@
 use crate::message::body::BodyError;
 use crate::message::forwarded::{self, Address, Peer, Stamp};
 use crate::message::hop;
+use crate::message::lines::Lines;
 use crate::message::reply::Problem;
+use crate::message::request_id::RequestId;
 use crate::message::survey::Survey;
 use crate::plan::{Plan, RoutePlan};
 use crate::proxy::admit::{admit, admit_body};
@@ -24,7 +26,6 @@ use crate::route::decide::{self, Sampling};
 use crate::route::key::{self, Sources};
 use crate::route::table::{Captures, Target, is_ambiguous};
 use crate::upstream::is_bad_framing;
-use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -79,7 +80,7 @@ fn answer(mut exchange: Exchange, read: bool) -> Answering {
         return Box::pin(async move { exchange.run().await });
     }
     // A write whose body has arrived runs to its answer though its client leaves: it lives in a task of its own.
-    let worker = Arc::clone(&exchange.worker);
+    let (worker, id) = (Arc::clone(&exchange.worker), exchange.id.clone());
     let task = worker.spawn(async move { exchange.run().await });
     Box::pin(async move {
         task.await.unwrap_or_else(|_| {
@@ -88,7 +89,7 @@ fn answer(mut exchange: Exchange, read: bool) -> Answering {
                 "internal",
                 "The proxy failed.",
             );
-            AnswerBody::local(&problem, &Method::POST)
+            AnswerBody::local(&problem, &Method::POST, &id)
         })
     })
 }
@@ -105,6 +106,7 @@ struct Admitted {
     address: Arc<Address>,
     head: Parts,
     survey: Survey,
+    id: RequestId,
     host: Option<HeaderValue>,
     /// None if the request has no body.
     body: Option<Box<Intake>>,
@@ -134,6 +136,7 @@ impl Admitted {
         });
         let stream = tunnel::by_stream(&mut head);
         let survey = Survey::of(&head.headers);
+        let id = RequestId::of(&head.headers, survey, worker.names());
         let expects = if hop::expects_continue(head.version, &head.headers, survey) {
             Expects::Continue
         } else {
@@ -149,7 +152,12 @@ impl Admitted {
             Ok(host) => host,
             Err(refusal) => {
                 let upload = upload(body, Prefix::default(), expects);
-                return Err(Box::new(refuse(&worker, refusal, &head.method, upload)));
+                return Err(Box::new(refuse(
+                    &worker,
+                    refusal,
+                    (&head.method, &id),
+                    upload,
+                )));
             }
         };
         let (route, place) = find(&plan, &head, host.as_ref());
@@ -163,7 +171,12 @@ impl Admitted {
             meter.complete(StatusCode::BAD_REQUEST);
             let upload = upload(body, Prefix::default(), expects);
             let refusal = Refusal::EncodedPath;
-            return Err(Box::new(refuse(&worker, refusal, &head.method, upload)));
+            return Err(Box::new(refuse(
+                &worker,
+                refusal,
+                (&head.method, &id),
+                upload,
+            )));
         }
         let read = decide::is_read(&route.policy, &head.method);
         let upgrade = stream.or_else(|| {
@@ -180,6 +193,7 @@ impl Admitted {
             address,
             head,
             survey,
+            id,
             host,
             body,
             expects,
@@ -235,11 +249,11 @@ impl Admitted {
             | BodyError::Withdrawn
             | BodyError::Upstream(_)
             | BodyError::Unwanted => {
-                return AnswerBody::local(&problem, &self.head.method);
+                return AnswerBody::local(&problem, &self.head.method, &self.id);
             }
         }
         self.meter.answered_locally(problem.status);
-        AnswerBody::local(&problem, &self.head.method)
+        AnswerBody::local(&problem, &self.head.method, &self.id)
     }
 
     /// Decides, and makes ready what goes to the sides.
@@ -251,6 +265,7 @@ impl Admitted {
             meter,
             read,
             survey,
+            id,
             host,
             mut head,
             upgrade,
@@ -287,6 +302,7 @@ impl Admitted {
             host: host.as_ref(),
             version: head.version,
             process: worker.process(),
+            id: &id,
         };
         // A copy, and a body, need the fields themselves.
         let lines = prepare(
@@ -312,6 +328,7 @@ impl Admitted {
             .flatten();
         Exchange {
             request: Outbox::new(head, lines),
+            id,
             worker,
             route,
             decision,
@@ -327,14 +344,14 @@ impl Admitted {
 fn refuse(
     worker: &Arc<Worker>,
     refusal: Refusal,
-    method: &Method,
+    (method, id): (&Method, &RequestId),
     upload: Option<Arc<Upload>>,
 ) -> Response<AnswerBody> {
     worker.telemetry().process().rejected(refusal.label());
     if let Some(upload) = upload {
         worker.drain(upload);
     }
-    AnswerBody::local(&refusal.problem(), method)
+    AnswerBody::local(&refusal.problem(), method, id)
 }
 
 fn find(plan: &Plan, head: &Parts, host: Option<&HeaderValue>) -> (Arc<RoutePlan>, Option<usize>) {
@@ -390,7 +407,7 @@ fn prepare(
     stamp: Stamp<'_>,
     route: &RoutePlan,
     may_write: bool,
-) -> Option<Bytes> {
+) -> Option<Lines> {
     let trailers = hop::accepts_trailers(&head.headers, survey);
     let key = route.policy.key.as_ref();
     hop::remove_hop_by_hop_but(&mut head.headers, survey, |name| {

@@ -1,6 +1,7 @@
 //! What one worker has for itself: its view of the Plan, its connections, its way to the lab.
 
 use crate::message::forwarded::ProcessId;
+use crate::message::request_id::Names;
 use crate::plan::{Live, Plan};
 use crate::proxy::memory::BodyMemory;
 use crate::proxy::upload::Upload;
@@ -28,12 +29,15 @@ pub struct WorkerParts {
     pub process: ProcessId,
     /// What the bodies of all requests take.
     pub bodies: BodyMemory,
+    /// How the names begin that this worker gives requests.
+    pub prefix: u64,
 }
 
 /// One worker.
 pub struct Worker {
     parts: WorkerParts,
     pools: Arc<Pools>,
+    names: Names,
     /// The Plan as this worker saw it last: a look at it shares no counter with other workers. Never contended.
     plan: Mutex<Cache<Arc<ArcSwap<Plan>>, Arc<Plan>>>,
     /// Held by each task that must end before the worker may.
@@ -57,11 +61,13 @@ impl Worker {
     #[must_use]
     pub fn new(parts: WorkerParts) -> (Arc<Self>, mpsc::Receiver<()>) {
         let (alive, ended) = mpsc::channel(1);
+        let names = Names::new(parts.prefix);
         let plan = Mutex::new(Cache::new(parts.live.cell()));
         (
             Arc::new(Self {
                 parts,
                 pools: Pools::new(Role::Serve),
+                names,
                 plan,
                 alive,
                 leaving: AtomicBool::new(false),
@@ -87,6 +93,10 @@ impl Worker {
 
     pub(super) fn offers(&self) -> &Offers {
         &self.parts.offers
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        &self.names
     }
 
     pub(super) fn process(&self) -> &ProcessId {

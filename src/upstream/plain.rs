@@ -275,7 +275,7 @@ fn write_head(request: &Request<Outgoing>, head: &mut Vec<u8>) {
         head.extend_from_slice(b"\r\n");
     }
     if let Outgoing::Stamped(lines) = request.body() {
-        head.extend_from_slice(lines);
+        lines.write(head);
     }
     head.extend_from_slice(b"\r\n");
 }

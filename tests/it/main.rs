@@ -36,6 +36,7 @@ mod live;
 mod pools;
 mod prometheus;
 mod proxy_protocol;
+mod request_id;
 mod shadow;
 mod split;
 mod stale;

@@ -1,6 +1,7 @@
 //! Tables and properties of who asked, and through whom.
 
 use super::*;
+use crate::message::request_id::Names;
 use http::header::HOST;
 use proptest::prelude::*;
 
@@ -31,19 +32,25 @@ fn peer<'a>(address: &str, trusted_proxies: &'a [IpNet]) -> Peer<'a> {
 fn stamp(headers: &mut HeaderMap, version: Version, peer: &Peer<'_>) {
     let survey = Survey::of(headers);
     let host = headers.get(HOST).cloned();
+    let id = RequestId::of(headers, survey, &Names::new(1));
     let stamp = Stamp {
         peer,
         host: host.as_ref(),
         version,
         process: &ProcessId::new(ID),
+        id: &id,
     };
     let mut written = headers.clone();
     let lines = stamp.write(&mut written, survey);
     if let Some(lines) = lines {
-        put_lines(&lines, &mut written);
+        lines.put(&mut written);
     }
     stamp.put(headers, survey);
     assert_eq!(written, *headers, "written it says the same");
+    let ids: Vec<_> = headers.get_all(X_REQUEST_ID).iter().collect();
+    assert_eq!(ids, [&id.value()]);
+    // Looked at: what the tables below are about is the rest.
+    headers.remove(X_REQUEST_ID);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What is read without hyper and what is not, and what a connection is good for afterwards.
 
 use super::*;
+use crate::message::lines::Lines;
+use crate::message::request_id::Names;
 use crate::upstream::fixture::{connected, run};
 use proptest::prelude::*;
 use std::future::poll_fn;
@@ -71,6 +73,7 @@ proptest! {
         target in "[*]|/[!-~é]{0,60}",
         fields in prop::collection::vec(("[a-z-]{1,20}", prop::collection::vec(any::<u8>(), 0..60)), 0..100),
         lines in prop::option::of(Just("via: 1.1 a\r\nforwarded: for=[::1]\r\n")),
+        id in any::<bool>(),
     ) {
         let mut request = Request::new(Outgoing::Empty);
         *request.method_mut() = method.parse().unwrap();
@@ -84,7 +87,8 @@ proptest! {
             }
         }
         if let Some(lines) = lines {
-            *request.body_mut() = Outgoing::Stamped(Bytes::from(lines));
+            let lines = Lines { shared: Bytes::from(lines), id: id.then(|| Names::new(1).next()) };
+            *request.body_mut() = Outgoing::Stamped(lines);
         }
         let mut text = Vec::new();
         write_head(&request, &mut text);
