@@ -3,7 +3,8 @@
 //! The rooms stand in reading order: a room imports only from rooms above it in this file. To follow a request, begin at
 //! [`proxy`]; to see where all choices are made, read [`route`] and [`compare`].
 
-// The words that judgement shares: the two sides, JSON as it was written, "{path.x}" templates.
+// The words that judgement shares: the two sides, what may be shown, JSON as it was written, "{path.x}" templates.
+pub mod redact;
 pub mod side;
 
 pub mod json;

@@ -5,6 +5,7 @@
 use crate::compare::Rules;
 use crate::config::Settings;
 use crate::config::settings::{Fallback, Route, Shadow, Values};
+use crate::redact;
 use crate::route::bucket::{Salt, Share};
 use crate::route::decide::{Override, Policy, Serve, Switches};
 use crate::route::key::lone_place;
@@ -62,6 +63,8 @@ pub struct RoutePlan {
     pub shadow: Shadow,
     /// Whether its mismatches are kept with their values.
     pub values: Values,
+    /// Whether the key reads what has the name of a secret: then it is never shown.
+    pub key_is_secret: bool,
     /// Names of the path's placeholders that the key reads.
     pub key_placeholders: Vec<String>,
 }
@@ -186,6 +189,7 @@ impl RoutePlan {
             read: route.read,
         };
         Self {
+            key_is_secret: key.is_some_and(reads_secret),
             key_placeholders: key.into_iter().flat_map(path_placeholders).collect(),
             policy,
             pattern: route.pattern.as_str().to_owned(),
@@ -211,6 +215,7 @@ impl RoutePlan {
                 shadow: Share::NONE,
                 read: false,
             },
+            key_is_secret: false,
             key_placeholders: Vec::new(),
             pattern: "*".to_owned(),
             rules: Rules::default(),
@@ -227,6 +232,15 @@ impl RoutePlan {
 struct Shared {
     groups: Arc<[Arc<Group>; 2]>,
     salt: Arc<Salt>,
+}
+
+fn reads_secret(key: &Template) -> bool {
+    key.sources().any(|source| match source {
+        Source::Path(name) | Source::Query(name) | Source::Body(name) => redact::is_secret(name),
+        Source::Header(name) => redact::is_secret(name.as_str()),
+        Source::Cookie(_) => true,
+        Source::ClientIp => false,
+    })
 }
 
 fn path_placeholders(key: &Template) -> Vec<String> {

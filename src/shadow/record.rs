@@ -35,9 +35,12 @@ pub(super) fn row(
             Some(redactor) => {
                 redactor.redact_target(&target, &route.pattern, &route.key_placeholders)
             }
-            None => target,
+            None => redactor.redact_secret_parameters(&target),
         },
-        key: pair.key.as_deref().map(|key| KeyText::new(key, hide)),
+        key: pair.key.as_deref().map(|key| {
+            let hide = hide.or(route.key_is_secret.then_some(redactor));
+            KeyText::new(key, hide)
+        }),
         bucket: pair.bucket,
         served: pair.served,
         generation: pair.generation,
@@ -52,7 +55,7 @@ pub(super) fn row(
         fields_truncated: false,
         patch: comparison.patch.as_ref().map(|patch| match hide {
             Some(redactor) => redactor.redact_patch(patch),
-            None => patch.clone(),
+            None => redactor.redact_secrets(patch),
         }),
         patch_exact: comparison.patch_exact,
         patch_truncated: comparison.patch_truncated,

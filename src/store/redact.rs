@@ -3,6 +3,7 @@
 //! The key is random and dies with the process: without it a hash of a short value can't be reversed by trying. Names of fields are
 //! not values and stay.
 
+use crate::redact;
 use crate::store::target;
 use hmac::{Hmac, KeyInit, Mac};
 use json_patch::{Patch, PatchOperation};
@@ -50,6 +51,59 @@ impl Redactor {
             }
         }
         patch
+    }
+
+    /// The same patch in which only secrets are redacted: what stands below a member whose name is one, and such members of values.
+    #[must_use]
+    pub fn redact_secrets(&self, patch: &Patch) -> Patch {
+        let mut patch = patch.clone();
+        for operation in &mut patch.0 {
+            let below = |path: &str| path.split('/').any(redact::is_secret);
+            let below = below(operation.path().as_str());
+            let value = match operation {
+                PatchOperation::Add(add) => &mut add.value,
+                PatchOperation::Replace(replace) => &mut replace.value,
+                PatchOperation::Test(test) => &mut test.value,
+                PatchOperation::Remove(_) | PatchOperation::Move(_) | PatchOperation::Copy(_) => {
+                    continue;
+                }
+            };
+            if below {
+                *value = self.redact(value);
+            } else {
+                self.hide_secrets(value);
+            }
+        }
+        patch
+    }
+
+    /// Values come from documents of bounded depth.
+    fn hide_secrets(&self, value: &mut Value) {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            Value::Array(elements) => elements
+                .iter_mut()
+                .for_each(|element| self.hide_secrets(element)),
+            Value::Object(members) => {
+                for (name, member) in members.iter_mut() {
+                    if redact::is_secret(name) {
+                        *member = self.redact(member);
+                    } else {
+                        self.hide_secrets(member);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A request's path and query in which the value of every parameter whose name is that of a secret reads `$redacted:HASH`.
+    #[must_use]
+    pub fn redact_secret_parameters(&self, target: &str) -> String {
+        let Some((path, query)) = target.split_once('?') else {
+            return target.to_owned();
+        };
+        let hide = |value: &str| target::hidden(value, &|value| self.hash_bytes(value));
+        format!("{path}?{}", redact::query(query, &hide))
     }
 
     /// A request's path and query in which every query value, and every segment that `pattern` gives a name in `hidden`, reads
@@ -240,6 +294,35 @@ mod tests {
             json!({"op": "move", "from": "/e", "path": "/f"})
         );
         assert_eq!(redacted.as_array().unwrap().len(), 6);
+    }
+
+    #[test]
+    fn secrets_are_hidden_where_values_are_shown() {
+        let patch: Patch = serde_json::from_value(json!([
+            {"op": "add", "path": "/a", "value": "shown"},
+            {"op": "add", "path": "/access_token", "value": "PLANTED"},
+            {"op": "replace", "path": "/tokens/3/id", "value": "PLANTED"},
+            {"op": "test", "path": "", "value": {"b": [{"Set-Cookie": ["PLANTED"], "c": "shown"}], "client_secret": {"d": "PLANTED"}}},
+            {"op": "remove", "path": "/token"},
+        ]))
+        .unwrap();
+        let hidden = serde_json::to_value(redactor(1).redact_secrets(&patch)).unwrap();
+        assert!(!hidden.to_string().contains("PLANTED"), "{hidden}");
+        assert_eq!(
+            hidden[0],
+            json!({"op": "add", "path": "/a", "value": "shown"})
+        );
+        assert_eq!(hidden[1]["value"], redactor(1).redact(&json!("PLANTED")));
+        assert_eq!(hidden[3]["value"]["b"][0]["c"], "shown");
+        assert_eq!(hidden[3]["value"]["client_secret"]["$redacted"], "object");
+        let target = |text: &str| redactor(1).redact_secret_parameters(text);
+        assert_eq!(target("/a?b=1&c"), "/a?b=1&c");
+        assert_eq!(target("/token"), "/token");
+        let hash = redactor(1).hash_text("x y");
+        assert_eq!(
+            target("/a?token=x+y&b=1"),
+            format!("/a?token=$redacted:{hash}&b=1")
+        );
     }
 
     #[test]

@@ -80,12 +80,17 @@ fn mark(segment: &str, hash: &dyn Fn(&[u8]) -> String) -> String {
     format!("{MARK}{}", hash(&decoded))
 }
 
+/// What stands for a query value.
+pub(super) fn hidden(value: &str, hash: &dyn Fn(&[u8]) -> String) -> String {
+    format!("{MARK}{}", hash(&form_decoded(value)))
+}
+
 fn redact_part(part: &str, hash: &dyn Fn(&[u8]) -> String) -> String {
     match part.split_once('=') {
         Some((_, "")) => part.to_owned(),
-        Some((name, value)) => format!("{name}={MARK}{}", hash(&form_decoded(value))),
+        Some((name, value)) => format!("{name}={}", hidden(value, hash)),
         None if part.is_empty() => String::new(),
-        None => format!("{MARK}{}", hash(&form_decoded(part))),
+        None => hidden(part, hash),
     }
 }
 

@@ -37,6 +37,7 @@ mod pools;
 mod prometheus;
 mod proxy_protocol;
 mod request_id;
+mod secrets;
 mod shadow;
 mod split;
 mod stale;

@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// The rooms from the bottom floor up. A room imports from lower floors only. Rooms of later versions have their places already.
 const FLOORS: [&[&str]; 13] = [
-    &["side", "json", "template"],
+    &["side", "redact", "json", "template"],
     &["route", "compare", "adapt", "agree", "stage"],
     &["config"],
     &["message", "telemetry", "store"],
@@ -29,8 +29,8 @@ const FLOORS: [&[&str]; 13] = [
 ];
 
 /// Rooms of judgement: values in, values out.
-const PURE: [&str; 8] = [
-    "side", "json", "template", "route", "compare", "adapt", "agree", "stage",
+const PURE: [&str; 9] = [
+    "side", "redact", "json", "template", "route", "compare", "adapt", "agree", "stage",
 ];
 
 /// What no pure room names outside its tests: the outside world, the time, and chance.

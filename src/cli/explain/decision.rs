@@ -4,6 +4,7 @@ use crate::cli::explain::request::Asked;
 use crate::config::settings::Fallback;
 use crate::message::forwarded::X_CROSSFADE_SHADOW;
 use crate::plan::build::{Plan, RoutePlan};
+use crate::redact::HIDDEN;
 use crate::route::decide::{Policy, Sampling, decide, is_read, sampling};
 use crate::route::key::Sources;
 use crate::route::table::{Captures, Target, is_ambiguous};
@@ -134,7 +135,10 @@ fn decided(plan: &Plan, route: &RoutePlan, asked: &Asked, captures: &Captures<'_
         route: policy.name.to_string(),
         method: asked.method.to_string(),
         read,
-        key,
+        key: match key {
+            Some(_) if route.key_is_secret => Some(HIDDEN.to_owned()),
+            other => other,
+        },
         salt: policy.salt.as_str().to_owned(),
         bucket: decision.bucket,
         percent: policy.percent.percent(),

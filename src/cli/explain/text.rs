@@ -4,6 +4,7 @@ use crate::cli::explain::decision::{Explanation, Rejection};
 use crate::cli::explain::request::Asked;
 use crate::cli::output::{STRONG, columns};
 use crate::plan::build::Plan;
+use crate::redact;
 use crate::route::bucket::BUCKETS;
 
 /// The request, then a line for each thing that the decision went by.
@@ -32,7 +33,7 @@ pub(super) fn text(plan: &Plan, asked: &Asked, explained: &Explanation) -> Strin
     format!(
         "{STRONG}{} {}{STRONG:#}\n{}",
         asked.method,
-        asked.target,
+        redact::target(asked.target.as_str()),
         columns(&rows)
     )
 }
