@@ -34,6 +34,9 @@ pub(super) struct Shared {
     pub(super) pause: mpsc::UnboundedSender<Pause>,
 }
 
+/// How long a stop waits for the access log: its disk may hang.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// A proxy that runs. Dropped, it stops without draining.
 #[derive(Debug)]
 pub struct Running {
@@ -112,8 +115,9 @@ impl Running {
         self.runtimes.lab_runtime()
     }
 
-    /// Reads the file again, as SIGHUP does. What is returned is told, or fails, when that is done.
+    /// Reads the file again, and opens the access log anew, as SIGHUP does. What is returned is told, or fails, when that is done.
     pub fn reload(&self) -> oneshot::Receiver<()> {
+        self.shared.telemetry.access().reopen();
         let (done, told) = oneshot::channel();
         // Without a file to follow nobody listens, and it fails at once.
         let _ = self.shared.reload.send(done);
@@ -180,6 +184,7 @@ impl Running {
         self.places.held.clear();
         self.shared.stop.send_replace(Stop::Draining(now() + drain));
         self.runtimes.join();
+        self.shared.telemetry.access().finish(LAST_LINES);
     }
 }
 

@@ -9,11 +9,11 @@ use crate::cli::salvage::Salvage;
 use crate::cli::surroundings::Surroundings;
 use crate::config::{Problem, Settings};
 use crate::store::StateDir;
+use crate::telemetry::log;
 use anstream::ColorChoice;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::io;
-use tracing::level_filters::LevelFilter;
 
 /// The proxy
 ///
@@ -179,10 +179,5 @@ fn failed(error: &anyhow::Error) -> Status {
 
 fn log_to_stderr() {
     let colours = anstream::AutoStream::choice(&io::stderr()) != ColorChoice::Never;
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(colours)
-        .with_max_level(LevelFilter::INFO);
-    // A second one is refused; the first then stays, which is as good.
-    let _ = subscriber.with_target(false).try_init();
+    log::install(io::stderr, colours);
 }

@@ -2,6 +2,7 @@
 
 use crate::config::address;
 use crate::config::limits;
+use crate::config::log;
 use crate::config::problem::{Fault, Problem, is_valid};
 use crate::config::route::{self, Placed};
 use crate::config::section::{Found, Section};
@@ -10,7 +11,7 @@ use crate::config::settings::{Listen, Settings, Upstream};
 use crate::config::syntax::Source;
 use crate::config::upstream;
 use crate::config::walk::{Env, Item, Sink};
-use crate::config::words::{self, LIMITS, MIGRATION, NEW, OLD, ROUTE, SAMPLES, SERVER, Words};
+use crate::config::words::{self, LIMITS, LOG, MIGRATION, NEW, OLD, ROUTE, SAMPLES, SERVER, Words};
 use crate::route::pattern::Pattern;
 use crate::route::table;
 use std::collections::HashMap;
@@ -68,6 +69,7 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
     let old = table(&top, sink, "old", &OLD).and_then(|s| upstream::upstream(&s, sink));
     let new = table(&top, sink, "new", &NEW).and_then(|s| upstream::upstream(&s, sink));
     let limits = table(&top, sink, "limits", &LIMITS).map(|s| limits::limits(&s, sink));
+    let log = table(&top, sink, "log", &LOG).map(|s| log::log(&s, sink, file_dir));
     let samples = table(&top, sink, "samples", &SAMPLES).map(|s| server::samples(&s, sink));
     let routes = top.read(sink, "route", routes);
     if let Some(server) = &server {
@@ -94,6 +96,7 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
         old: bounded(old?),
         new: bounded(new?),
         limits,
+        log: log?,
         samples: samples?,
         routes,
     })

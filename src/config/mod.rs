@@ -8,6 +8,7 @@ pub mod edit;
 mod limits;
 mod listen;
 mod load;
+mod log;
 mod problem;
 mod quoted;
 mod render;

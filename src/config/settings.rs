@@ -25,6 +25,8 @@ pub struct Settings {
     pub new: Upstream,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[log]`.
+    pub log: Log,
     /// `[samples]`.
     pub samples: Samples,
     /// `[[route]]`, in the order of the file.
@@ -302,6 +304,50 @@ impl Default for Http2 {
             ping_timeout: Duration::from_secs(20),
         }
     }
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Log {
+    /// From which level on lines are written.
+    pub level: LogLevel,
+    /// How a line reads.
+    pub format: LogFormat,
+    /// A line for each request; `None` for none.
+    pub access: Option<AccessLog>,
+}
+
+/// How much the log says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    /// What needs somebody.
+    Error,
+    /// What should be looked at, too.
+    Warn,
+    /// What has changed, too.
+    #[default]
+    Info,
+    /// What helps to find a mistake, too.
+    Debug,
+}
+
+/// How a line of the log reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// As text.
+    #[default]
+    Text,
+    /// As an object of JSON.
+    Json,
+}
+
+/// The access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// The share of requests that get a line.
+    pub sample: Share,
+    /// Where lines go: with a path like that of `state_dir`; `None` for stdout.
+    pub file: Option<PathBuf>,
 }
 
 /// `[samples]`.

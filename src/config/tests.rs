@@ -7,10 +7,11 @@ mod routes;
 mod upstreams;
 
 use crate::config::settings::{
-    CertificateFiles, Fallback, HostRule, Http2, Limits, Listen, ListenAddress, ListenTls,
-    Settings, Values,
+    AccessLog, CertificateFiles, Fallback, HostRule, Http2, Limits, Listen, ListenAddress,
+    ListenTls, Log, LogFormat, LogLevel, Settings, Values,
 };
 use crate::config::{Loaded, load};
+use crate::route::bucket::Share;
 use crate::route::decide::Serve;
 use std::path::Path;
 use std::time::Duration;
@@ -50,6 +51,12 @@ pool = { max_connections = 1, max_idle = 0, idle_timeout = "500ms", max_age = "1
 [new]
 url = "http://tags.new"
 host = "tags.example.org"
+[log]
+level = "warn"
+format = "json"
+access = "on"
+sample = 12.5
+file = "access.log"
 [samples]
 values = "shown"
 [[route]]
@@ -112,6 +119,7 @@ fn the_smallest_file_has_every_default() {
     assert_eq!(settings.server.drain_delay, Duration::ZERO);
     assert_eq!(settings.server.drain_timeout, Duration::from_secs(30));
     assert_eq!(settings.samples.values, Values::Redacted);
+    assert_eq!(settings.log, Log::default());
     assert_eq!(settings.old.urls[0].as_str(), "127.0.0.1:7001");
     assert_eq!(settings.old.connect_timeout, Duration::from_secs(1));
     assert_eq!(settings.old.timeout, Duration::from_secs(15));
@@ -222,6 +230,16 @@ fn the_reference_says_what_it_says() {
         (settings.old.pool.max_connections, settings.old.pool.queue),
         (1, 0)
     );
+    let access = AccessLog {
+        sample: Share::from_percent(12.5).unwrap(),
+        file: Some("/srv/access.log".into()),
+    };
+    let log = Log {
+        level: LogLevel::Warn,
+        format: LogFormat::Json,
+        access: Some(access),
+    };
+    assert_eq!(settings.log, log);
     let route = &settings.routes[0];
     assert_eq!(route.pattern.as_str(), "GET /contents/{content}/tags");
     assert_eq!(route.host.as_deref(), Some("tags.example.org"));

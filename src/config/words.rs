@@ -18,12 +18,13 @@ pub(super) const TOP: Words = Words {
         "migration",
         "server",
         "limits",
+        "log",
         "old",
         "new",
         "samples",
         "route",
     ],
-    later: &["log", "noise", "ids"],
+    later: &["noise", "ids"],
 };
 
 pub(super) const MIGRATION: Words = Words {
@@ -134,6 +135,12 @@ pub(super) const POOL: Words = Words {
     later: &[],
 };
 
+pub(super) const LOG: Words = Words {
+    place: "[log]",
+    known: &["level", "format", "access", "sample", "file"],
+    later: &[],
+};
+
 pub(super) const SAMPLES: Words = Words {
     place: "[samples]",
     known: &["values"],
@@ -182,7 +189,7 @@ pub(super) const COMPARE: Words = Words {
     later: &["recheck", "lag", "settle", "shape", "map"],
 };
 
-const ALL: [&Words; 17] = [
+const ALL: [&Words; 18] = [
     &TOP,
     &MIGRATION,
     &SERVER,
@@ -194,6 +201,7 @@ const ALL: [&Words; 17] = [
     &OLD,
     &NEW,
     &POOL,
+    &LOG,
     &SAMPLES,
     &ROUTE,
     &PIN,

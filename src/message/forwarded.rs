@@ -16,6 +16,9 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// The trace that a request belongs to, and who in it has sent it.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// Marks the copy that the shadow side gets.
 pub const X_CROSSFADE_SHADOW: HeaderName = HeaderName::from_static("x-crossfade-shadow");
 

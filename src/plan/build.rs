@@ -12,6 +12,7 @@ use crate::route::key::lone_place;
 use crate::route::table::{Entry, Table};
 use crate::side::Side;
 use crate::store::SavedOverride;
+use crate::telemetry::access::Sink;
 use crate::telemetry::{RouteMetrics, Telemetry};
 use crate::template::{Source, Template};
 use crate::upstream::{Endpoints, Group};
@@ -41,6 +42,8 @@ pub struct Plan {
     pub switches: Switches,
     /// The override in force, with its reason.
     pub overrule: Option<SavedOverride>,
+    /// Where each request leaves a line, if any does.
+    pub access: Option<Arc<Sink>>,
 }
 
 /// A route's part of a Plan. What every request needs of it comes first: in an `Arc` it fills one cache line with the counts.
@@ -122,6 +125,7 @@ impl Plan {
             host: route.host.clone(),
             policy: Arc::new(RoutePlan::new(route, &settings, &shared, telemetry)),
         });
+        let access = &settings.log.access;
         let mut plan = Self {
             table: Arc::new(Table::new(table.collect())),
             unmatched: Arc::new(RoutePlan::unmatched(&settings, &shared, telemetry)),
@@ -131,6 +135,9 @@ impl Plan {
                 overrule: None,
             },
             overrule: None,
+            access: access
+                .as_ref()
+                .and_then(|access| telemetry.access().open(access)),
             generation: stamp.generation,
             sha256: stamp.sha256,
             applied_at: stamp.at,

@@ -6,7 +6,7 @@ use crate::config::{Problem, Settings, restart_required};
 use crate::plan::build::{Plan, Stamp};
 use crate::route::decide::share_in_force;
 use crate::store::SavedOverride;
-use crate::telemetry::{ReloadResult, Telemetry};
+use crate::telemetry::{self, ReloadResult, Telemetry};
 use crate::upstream::Endpoints;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
@@ -156,6 +156,8 @@ impl Live {
                 .metrics
                 .set_share(share_in_force(&route.policy, &plan.switches));
         }
+        let log = &plan.settings.log;
+        telemetry::log::set(log.level, log.format);
         let process = self.telemetry.process();
         process.generation.set(plan.generation);
         process

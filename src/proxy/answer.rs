@@ -131,14 +131,11 @@ impl Body for AnswerBody {
                 return Poll::Ready(None);
             }
         };
-        if let (Some(data), Some(observed)) = (
-            frame.data_ref(),
-            passing
-                .open
-                .as_mut()
-                .and_then(|open| open.observed.as_mut()),
-        ) {
-            observed.passed(data);
+        if let (Some(data), Some(open)) = (frame.data_ref(), &mut passing.open) {
+            open.meter.passed(data.len());
+            if let Some(observed) = &mut open.observed {
+                observed.passed(data);
+            }
         }
         // hyper asks no further after trailers, or after the last byte of a sized body.
         if frame.is_trailers() || passing.incoming.is_end_stream() {

@@ -148,6 +148,9 @@ impl Exchange {
     /// Asks old in place of new. Such a request makes no pair.
     async fn ask_old(&mut self, reason: FallbackReason, no_pair: Dropped) -> Response<AnswerBody> {
         self.route.metrics.fallback(reason);
+        if let Some(record) = self.meter.as_mut().and_then(Meter::record) {
+            record.fell_back(reason);
+        }
         if let Some(sampled) = self.sampled.take() {
             sampled.dropped(no_pair);
         }
@@ -206,6 +209,9 @@ impl Exchange {
         // The version is that of the other connection, and so is what hyper noted beside the fields.
         head.version = Version::HTTP_11;
         head.extensions.clear();
+        if let Some(record) = self.meter.as_mut().and_then(Meter::record) {
+            record.answered(side.into(), head.status, answer.elapsed);
+        }
         let observed = self
             .sampled
             .take()
@@ -267,7 +273,7 @@ impl Exchange {
             }
         }
         if let Some(meter) = meter {
-            meter.answered_locally(problem.status);
+            meter.answered_locally(&problem);
         }
         response
     }

@@ -1,7 +1,7 @@
 //! One request: admitted or refused, matched, keyed, decided once from one Plan, and sent on its way.
 
 use crate::message::body::BodyError;
-use crate::message::forwarded::{self, Address, Peer, Stamp};
+use crate::message::forwarded::{self, Address, Peer, Stamp, TRACEPARENT};
 use crate::message::hop;
 use crate::message::lines::Lines;
 use crate::message::reply::Problem;
@@ -13,7 +13,7 @@ use crate::proxy::answer::AnswerBody;
 use crate::proxy::failure::Refusal;
 use crate::proxy::forward::{Exchange, Shown};
 use crate::proxy::intake::Intake;
-use crate::proxy::meter::Meter;
+use crate::proxy::meter::{Meter, Notes};
 use crate::proxy::observe::Sampled;
 use crate::proxy::outbox::Outbox;
 use crate::proxy::phases::Busy;
@@ -25,6 +25,7 @@ use crate::route::bucket::{BUCKETS, Share};
 use crate::route::decide::{self, Sampling};
 use crate::route::key::{self, Sources};
 use crate::route::table::{Captures, Target, is_ambiguous};
+use crate::telemetry::access::{Begun, Record};
 use crate::upstream::is_bad_framing;
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -151,6 +152,12 @@ impl Admitted {
         let host = match admitted {
             Ok(host) => host,
             Err(refusal) => {
+                if let Some((sink, mut record)) = notes(&plan, &head, &address, &id) {
+                    let problem = refusal.problem();
+                    record.refused(problem.status, problem.code);
+                    record.ended(true, started.elapsed());
+                    sink.tell(record);
+                }
                 let upload = upload(body, Prefix::default(), expects);
                 return Err(Box::new(refuse(
                     &worker,
@@ -161,16 +168,18 @@ impl Admitted {
             }
         };
         let (route, place) = find(&plan, &head, host.as_ref());
+        let notes = notes(&plan, &head, &address, &id);
         let meter = Meter::start(
             Arc::clone(&route),
             worker.telemetry(),
             head.method.clone(),
             started,
+            notes,
         );
         if route.policy.key.is_some() && is_ambiguous(head.uri.path()) {
-            meter.complete(StatusCode::BAD_REQUEST);
             let upload = upload(body, Prefix::default(), expects);
             let refusal = Refusal::EncodedPath;
+            meter.answered_locally(&refusal.problem());
             return Err(Box::new(refuse(
                 &worker,
                 refusal,
@@ -252,7 +261,7 @@ impl Admitted {
                 return AnswerBody::local(&problem, &self.head.method, &self.id);
             }
         }
-        self.meter.answered_locally(problem.status);
+        self.meter.answered_locally(&problem);
         AnswerBody::local(&problem, &self.head.method, &self.id)
     }
 
@@ -262,7 +271,7 @@ impl Admitted {
             worker,
             plan,
             route,
-            meter,
+            mut meter,
             read,
             survey,
             id,
@@ -326,6 +335,9 @@ impl Admitted {
                 )
             })
             .flatten();
+        if let Some(record) = meter.record() {
+            record.decided(decision.why.name(), decision.bucket, sampled.is_some());
+        }
         Exchange {
             request: Outbox::new(head, lines),
             id,
@@ -339,6 +351,25 @@ impl Admitted {
             upgrade,
         }
     }
+}
+
+/// What is to be noted of a request for the access log, if it gets a line.
+fn notes(plan: &Plan, head: &Parts, address: &Arc<Address>, id: &RequestId) -> Option<Notes> {
+    let sink = plan.access.as_ref().filter(|sink| sink.is_wanted())?;
+    let peer = Peer {
+        address: Arc::clone(address),
+        trusted_proxies: &plan.settings.server.trusted_proxies,
+    };
+    let record = Record::begin(Begun {
+        id: id.to_string(),
+        client: peer.client_ip(&head.headers),
+        version: head.version,
+        method: &head.method,
+        path: head.uri.path(),
+        query: head.uri.query(),
+        traceparent: head.headers.get(TRACEPARENT).map(HeaderValue::as_bytes),
+    });
+    Some((Arc::clone(sink), record))
 }
 
 fn refuse(

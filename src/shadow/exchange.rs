@@ -4,7 +4,7 @@ use crate::compare::Incomparable;
 use crate::message::body::Outgoing;
 use crate::message::capture::{Capture, Reservation, Spoiled};
 use crate::message::fields;
-use crate::message::forwarded::{X_CROSSFADE_SHADOW, child_traceparent};
+use crate::message::forwarded::{TRACEPARENT, X_CROSSFADE_SHADOW, child_traceparent};
 use crate::plan::RoutePlan;
 use crate::shadow::offer::{AnswerCopy, Pair, RequestCopy};
 use crate::telemetry::{Role, UpstreamError};
@@ -25,8 +25,6 @@ use tokio::time::Instant;
 
 /// What the served side got from this hop alone, or what goes with a body that comes bit by bit: the body of a copy is all there.
 const NOT_COPIED: [HeaderName; 5] = [CONNECTION, TE, EXPECT, TRAILER, X_CROSSFADE_SHADOW];
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Fields by which a client says that it has (a part of) the answer already: the served side did not make use of them.
 const VALIDATORS: [HeaderName; 6] = [

@@ -102,6 +102,14 @@ labels! {
         Queue = "queue",
     }
 
+    /// Why a line of the access log was not written.
+    LostLine {
+        /// The writer was too far behind.
+        Queue = "queue",
+        /// The file could not be written.
+        Write = "write",
+    }
+
     /// How an endpoint of a side is.
     EndpointState {
         /// It is asked.

@@ -10,9 +10,11 @@
 mod divergence;
 mod page;
 
+pub mod access;
 pub mod cells;
 pub mod labels;
 pub mod latency;
+pub mod log;
 pub mod process;
 pub mod registry;
 pub mod route;
@@ -21,8 +23,8 @@ pub mod side;
 pub use cells::{CounterCell, GaugeCell, Held};
 pub use divergence::FieldCount;
 pub use labels::{
-    CodeClass, Dropped, EndpointState, FallbackReason, Rejected, ReloadResult, Role, ServedBy,
-    UpstreamError,
+    CodeClass, Dropped, EndpointState, FallbackReason, LostLine, Rejected, ReloadResult, Role,
+    ServedBy, UpstreamError,
 };
 pub use latency::{Latency, LatencySnapshot};
 pub use process::ProcessMetrics;

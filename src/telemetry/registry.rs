@@ -1,7 +1,8 @@
 //! One proxy's telemetry: whose cells there are, and the page that shows them.
 
 use crate::side::Side;
-use crate::telemetry::labels::{EndpointState, Role, UpstreamError};
+use crate::telemetry::access::AccessLog;
+use crate::telemetry::labels::{EndpointState, LostLine, Role, UpstreamError};
 use crate::telemetry::page::{self, Page};
 use crate::telemetry::process::ProcessMetrics;
 use crate::telemetry::route::RouteMetrics;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub struct Telemetry {
     process: ProcessMetrics,
+    access: AccessLog,
     sides: [SideMetrics; 2],
     /// Taken when settings are applied and when a page is written, never for a request.
     routes: Mutex<BTreeMap<Arc<str>, Arc<RouteMetrics>>>,
@@ -59,6 +61,12 @@ impl Telemetry {
     #[must_use]
     pub fn process(&self) -> &ProcessMetrics {
         &self.process
+    }
+
+    /// The access log.
+    #[must_use]
+    pub fn access(&self) -> &AccessLog {
+        &self.access
     }
 
     /// The metrics page, in the text format of Prometheus, up to date.
@@ -110,6 +118,11 @@ impl Telemetry {
                     let labels = [("side", side.name()), ("role", role.name())];
                     series.value(&labels, self.side(side).breaker_open(*role).value());
                 }
+            }
+        });
+        page.metric(page::LOG_LINES_DROPPED, |series| {
+            for reason in LostLine::ALL {
+                series.value(&[("reason", reason.name())], self.access.lost(*reason));
             }
         });
         self.process.write(&mut page);

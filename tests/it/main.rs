@@ -8,6 +8,7 @@
     reason = "the harness bounds its waiting by a clock, and its backends start tasks of their own"
 )]
 
+mod access_log;
 mod attacks;
 mod breaker;
 mod clock;

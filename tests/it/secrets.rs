@@ -1,8 +1,12 @@
-//! Nothing that is written anywhere has a secret in it.
+//! Nothing that is written anywhere has a secret in it, or a control character that came from outside.
 
 use crate::harness::backend::Seen;
-use crate::harness::program::{crossfade, output};
-use crate::harness::{Backend, Reply, Setup, with_one_worker_and_with_four};
+use crate::harness::program::{Program, crossfade, output};
+use crate::harness::proxy::nobody;
+use crate::harness::{
+    Backend, Client, Reply, Setup, client, wait_until, with_one_worker_and_with_four,
+};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -57,6 +61,7 @@ fn no_secret_is_kept_or_shown(workers: usize) {
     let mut setup = Setup::new(&old, &new)
         .workers(workers)
         .set("samples", "values = \"shown\"")
+        .set("log", "access = \"on\"\nfile = \"access.log\"")
         .set("server", "debug_headers = true");
     for route in ROUTES {
         setup = setup.route(&format!(
@@ -99,6 +104,7 @@ fn no_secret_is_kept_or_shown(workers: usize) {
     assert!(keys("plain").iter().all(|key| key.is_string()));
     proxy.stop();
     shown.push_str(&files(proxy.folder()));
+    assert!(shown.contains("/plain/a"));
     assert!(!shown.contains(PLANTED), "{shown}");
 }
 
@@ -126,4 +132,78 @@ fn an_explanation_shows_no_secret() {
             assert!(text.contains(&target[1..6]), "{text}");
         }
     }
+}
+
+/// Starts a program, edits its `[log]`, lets a side fail it, and returns what it has said.
+fn log_of(lines: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("routes.toml");
+    let setup = Setup::both(&nobody());
+    fs::write(&file, setup.text()).unwrap();
+    let mut program = Program::start(crossfade(folder.path(), &["run"]));
+    let (address, admin) = program.addresses();
+    let draft = folder.path().join("draft");
+    fs::write(&draft, setup.set("log", lines).text()).unwrap();
+    fs::rename(&draft, &file).unwrap();
+    wait_until("the edit is in force", || {
+        client::admin(admin, "GET", "/api/config", None).json()["generation"] == 2
+    });
+    let reason = serde_json::json!({"serve": "new", "reason": "two \u{202e}words"});
+    client::admin(admin, "PUT", "/api/override", Some(&reason));
+    let fields = [("x-request-id", "mine"), ("authorization", PLANTED)];
+    let answer = Client::connect(address).request("GET", "/?token=PLANTED", &fields, b"");
+    assert_eq!(answer.status, 502);
+    program.signal(Signal::TERM);
+    let (status, said) = program.wait();
+    assert!(status.success(), "{said}");
+    assert!(!said.contains(PLANTED), "{said}");
+    let is_bad = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+    assert!(!said.chars().any(is_bad), "{said:?}");
+    said
+}
+
+#[test]
+fn the_log_tells_who_failed_on_one_line() {
+    let said = log_of("level = \"info\"");
+    let line = said.lines().find(|line| line.contains("id=mine")).unwrap();
+    assert!(
+        line.contains(" WARN ") && line.contains("kind=connect"),
+        "{line}"
+    );
+    let line = said
+        .lines()
+        .find(|line| line.contains("override set"))
+        .unwrap();
+    assert!(line.contains("\\u202e"), "{line}");
+}
+
+#[test]
+fn the_log_may_be_json() {
+    let said = log_of("format = \"json\"\nlevel = \"debug\"");
+    let lines: Vec<Value> = said
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let find = |name: &str, value: &str| lines.iter().find(|line| line[name] == value);
+    let failed = find("id", "mine").unwrap();
+    assert_eq!(
+        (&failed["level"], &failed["kind"]),
+        (&"warn".into(), &"connect".into())
+    );
+    let set = find("message", "override set").unwrap();
+    assert_eq!(set["reason"], "two \u{202e}words");
+}
+
+#[test]
+fn the_access_log_goes_to_stdout_and_the_level_counts() {
+    let said = log_of("access = \"on\"\nlevel = \"error\"");
+    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with('{')).collect();
+    let [line] = lines[..] else { panic!("{said}") };
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(
+        (&line["id"], &line["query"]),
+        (&"mine".into(), &"token=$redacted".into())
+    );
+    assert!(!said.contains("WARN"), "{said}");
 }

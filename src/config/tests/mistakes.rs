@@ -83,7 +83,6 @@ fn unknown_keys_and_keys_of_later_versions() {
         "[[routes]]\nname = \"a\"\nmatch = \"GET /a\"",
         "7:3-7:9 unknown-key routes",
     );
-    check_line("[log]", "7:2-7:5 not-implemented log");
     check_line("[noise]", "7:2-7:7 not-implemented noise");
     check_line("[ids.x]\nmax_pairs = 1", "7:2-7:5 not-implemented ids");
     check_in(
@@ -303,6 +302,8 @@ fn values_out_of_bounds() {
             ),
         );
     }
+    check_in("[log]", "level = \"loud\"", "8:9-8:15 bad-value log.level");
+    check_in("[log]", "access = true", "8:10-8:14 wrong-type log.access");
     check_in(
         "[samples]",
         "values = \"hidden\"",
