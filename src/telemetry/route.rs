@@ -187,11 +187,11 @@ impl RouteMetrics {
 
     /// A pair was judged; the reason of an incomparable one is counted with it.
     pub fn verdict(&self, verdict: Verdict) {
-        self.verdicts[VerdictLabel::from(verdict).index()].increment();
         match verdict {
             Verdict::Match | Verdict::Mismatch => {}
             Verdict::Incomparable(reason) => self.incomparable[reason.index()].increment(),
         }
+        self.verdicts[VerdictLabel::from(verdict).index()].increment();
     }
 
     /// One field differed in one way. Takes a lock.
@@ -335,10 +335,40 @@ impl RouteMetrics {
     // ---- the page
 
     /// Writes the part of the page that tells of routes.
+    ///
+    /// What a request counts later is read earlier: whatever goes on meanwhile, no page has more comparisons than copies, or more copies than
+    /// requests that were sampled, and one on which these agree lacks nothing of what was counted before them.
     pub(super) fn write(routes: &[Arc<Self>], page: &mut Page) {
-        page.metric(page::REQUESTS, |series| {
+        list(page, page::COMPARISONS, "verdict", routes, Self::verdicts);
+        list(
+            page,
+            page::INCOMPARABLE,
+            "reason",
+            routes,
+            Self::incomparable,
+        );
+        page.metric(page::DIVERGENCES, |series| {
             for route in routes {
-                route.write_requests(series);
+                route.fields.write(&route.name, series);
+            }
+        });
+        list(
+            page,
+            page::SHADOW_DROPPED,
+            "reason",
+            routes,
+            Self::dropped_count,
+        );
+        list(
+            page,
+            page::SHADOW_REQUESTS,
+            "side",
+            routes,
+            Self::shadow_requests,
+        );
+        page.metric(page::SHADOW_SAMPLED, |series| {
+            for route in routes {
+                series.value(&[("route", &route.name)], route.sampled_count());
             }
         });
         page.metric(page::REQUEST_DURATION, |series| {
@@ -349,6 +379,12 @@ impl RouteMetrics {
                 }
             }
         });
+        page.metric(page::REQUESTS, |series| {
+            for route in routes {
+                route.write_requests(series);
+            }
+        });
+        list(page, page::FALLBACKS, "reason", routes, Self::fallbacks);
         page.metric(page::UPSTREAM_DURATION, |series| {
             for route in routes {
                 for (side, role) in Side::BOTH
@@ -367,39 +403,6 @@ impl RouteMetrics {
         page.metric(page::LATENCY_QUANTILE, |series| {
             for route in routes {
                 route.write_quantiles(series);
-            }
-        });
-        page.metric(page::SHADOW_SAMPLED, |series| {
-            for route in routes {
-                series.value(&[("route", &route.name)], route.sampled_count());
-            }
-        });
-        list(page, page::FALLBACKS, "reason", routes, Self::fallbacks);
-        list(
-            page,
-            page::SHADOW_REQUESTS,
-            "side",
-            routes,
-            Self::shadow_requests,
-        );
-        list(
-            page,
-            page::SHADOW_DROPPED,
-            "reason",
-            routes,
-            Self::dropped_count,
-        );
-        list(page, page::COMPARISONS, "verdict", routes, Self::verdicts);
-        list(
-            page,
-            page::INCOMPARABLE,
-            "reason",
-            routes,
-            Self::incomparable,
-        );
-        page.metric(page::DIVERGENCES, |series| {
-            for route in routes {
-                route.fields.write(&route.name, series);
             }
         });
         page.metric(page::ROUTE_SHARE, |series| {

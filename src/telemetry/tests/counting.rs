@@ -95,3 +95,39 @@ fn a_page_written_while_requests_end_is_whole_and_never_falls() {
         assert_eq!(last.value(count), f64::from(2 * REQUESTS), "{count}");
     }
 }
+
+#[test]
+fn a_page_written_while_pairs_are_judged_tells_of_no_effect_without_its_cause() {
+    const PAIRS: u32 = 100_000;
+    let telemetry = Telemetry::new();
+    let route = telemetry.route("tags", Some(&[Method::GET]));
+    let judge = || {
+        for _ in 0..PAIRS {
+            route.sampled();
+            route.shadow_request(Side::New);
+            route.upstream(Side::New, Role::Shadow, MILLISECOND);
+            route.verdict(Verdict::Incomparable(Incomparable::Coding));
+        }
+    };
+    // From what is counted last to what is counted first.
+    let stages = [
+        r#"crossfade_comparisons_total{route="tags",verdict="incomparable"}"#,
+        r#"crossfade_incomparable_total{route="tags",reason="coding"}"#,
+        r#"crossfade_shadow_requests_total{route="tags",side="new"}"#,
+        r#"crossfade_shadow_sampled_total{route="tags"}"#,
+    ];
+    let duration =
+        r#"crossfade_upstream_duration_seconds_count{route="tags",side="new",role="shadow"}"#;
+    std::thread::scope(|scope| {
+        let judging = scope.spawn(judge);
+        let mut ended = false;
+        while !ended {
+            ended = judging.is_finished();
+            let page = Page::of(&telemetry);
+            let counts = stages.map(|series| page.value(series));
+            assert!(counts.is_sorted(), "{counts:?}");
+            assert!(counts[0] <= page.value(duration), "{counts:?}");
+        }
+    });
+    assert_eq!(Page::of(&telemetry).value(duration), f64::from(PAIRS));
+}
