@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A timer; none as long as nobody has waited.
@@ -20,7 +21,7 @@ impl Alarm {
             sleep.as_mut().reset(due);
         }
         loop {
-            ready!(sleep.as_mut().poll(cx));
+            ready!(poll_ungoverned(sleep.as_mut(), cx));
             if Instant::now() >= due {
                 return Poll::Ready(());
             }
@@ -48,12 +49,24 @@ impl Alarm {
     }
 }
 
+/// Polls a timer whatever the task has left of its turn: a side that sends without a pause takes all of it, and would never be out of time.
+fn poll_ungoverned(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+    pin!(unconstrained(sleep)).poll(cx)
+}
+
+/// The same to wait for.
+pub(super) async fn wait_until(due: Instant) {
+    let mut sleep = pin!(sleep_until(due));
+    poll_fn(|cx| poll_ungoverned(sleep.as_mut(), cx)).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::future::{pending, ready};
     use std::time::Duration;
     use tokio::runtime::Builder;
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
     use tokio::time::sleep;
 
     #[test]
@@ -101,6 +114,31 @@ mod tests {
                     assert!(Instant::now() >= due, "not early");
                 }
             }
+        });
+    }
+
+    #[test]
+    fn work_that_takes_whole_turns_ends_in_time() {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let greedy = || {
+                poll_fn(|cx| {
+                    while has_budget_remaining() {
+                        let _ = pin!(consume_budget()).poll(cx);
+                    }
+                    cx.waker().wake_by_ref();
+                    Poll::<()>::Pending
+                })
+            };
+            let due = Instant::now() + Duration::from_millis(20);
+            let patience = due + Duration::from_secs(20);
+            assert_eq!(Alarm::default().before(due, greedy()).await, None);
+            tokio::select! {
+                biased;
+                () = greedy() => {}
+                () = wait_until(due) => {}
+            }
+            assert!(Instant::now() < patience);
         });
     }
 }

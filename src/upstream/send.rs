@@ -9,6 +9,7 @@ use crate::message::hop::{ask_to_switch, is_only_chunked, remove_hop_by_hop, swi
 use crate::message::survey::Survey;
 use crate::message::websocket::Handshake;
 use crate::telemetry::Role;
+use crate::upstream::alarm::wait_until;
 use crate::upstream::endpoint::{Endpoint, InFlight};
 use crate::upstream::failure::Fault;
 use crate::upstream::group::Group;
@@ -21,7 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
 /// What is sent, and how long its answer may take.
 #[derive(Debug)]
@@ -269,14 +270,14 @@ fn count(endpoint: &Endpoint, role: Role, fault: &Fault) {
 /// that is waited for, no time runs.
 pub async fn out_of_time(started: Instant, timeout: Duration, progress: Option<&Progress>) {
     let Some(progress) = progress else {
-        return sleep_until(started + timeout).await;
+        return wait_until(started + timeout).await;
     };
     loop {
         match progress.due(timeout).map(|due| due.max(started + timeout)) {
             Some(due) if due <= Instant::now() => return,
-            Some(due) => sleep_until(due).await,
+            Some(due) => wait_until(due).await,
             // While the client is waited for no limit runs, so a look now and then is early enough.
-            None => sleep(timeout.min(Duration::from_secs(1))).await,
+            None => wait_until(Instant::now() + timeout.min(Duration::from_secs(1))).await,
         }
     }
 }
