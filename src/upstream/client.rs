@@ -10,7 +10,7 @@
 use crate::message::body::Outgoing;
 use crate::upstream::alarm::Alarm;
 use crate::upstream::hush::Hush;
-use crate::upstream::line::{Held, Line};
+use crate::upstream::line::{Held, Line, Patience};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Frame, Incoming};
@@ -39,6 +39,7 @@ pub(super) struct Client {
     waker: Waker,
     /// The last exchange could have done without hyper.
     was_plain: bool,
+    patience: Arc<Patience>,
 }
 
 /// Who moves the bytes.
@@ -107,6 +108,7 @@ impl Drop for Task {
 impl Client {
     /// Speaks HTTP/1.1 over a connection.
     pub(super) async fn open(line: Line, held: Held) -> Result<Self, hyper::Error> {
+        let patience = line.patience();
         let (sender, connection) = http1::Builder::new()
             .max_header_size(MAX_HEAD)
             .handshake(TokioIo::new(line))
@@ -118,6 +120,7 @@ impl Client {
             waker: Waker::from(Arc::clone(&hush)),
             hush,
             was_plain: false,
+            patience,
         })
     }
 
@@ -133,6 +136,7 @@ impl Client {
         if matches!(sent.body(), Outgoing::Stream(_)) {
             self.lend();
         }
+        self.patience.begin();
         // Sending wakes the connection, which is moved at once anyway.
         self.hush.hush();
         let mut answer = pin!(self.sender.try_send_request(sent));
@@ -151,6 +155,7 @@ impl Client {
             },
         })
         .await;
+        self.patience.end();
         self.was_plain = without_body
             && matches!(&asked, Some(Ok(response)) if response.body().size_hint().exact().is_some());
         asked

@@ -4,7 +4,9 @@ use crate::telemetry;
 use bytes::{Buf, Bytes};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -19,6 +21,40 @@ pub(super) struct Line {
     /// The beginning of an answer, for whoever has sent a request.
     before: Bytes,
     sending: Sending,
+    patience: Arc<Patience>,
+}
+
+/// How much may come before the head of an answer. hyper bounds each head, but not how many of them only say that the answer is to come.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    /// Bytes that may come yet; 0 where nobody waits for a head.
+    left: AtomicUsize,
+}
+
+impl Patience {
+    /// Bytes that may come before the head of an answer, and with it.
+    const BYTES: usize = 1 << 20;
+
+    /// A request is sent.
+    pub(super) fn begin(&self) {
+        self.left.store(Self::BYTES, Relaxed);
+    }
+
+    /// Its answer has begun.
+    pub(super) fn end(&self) {
+        self.left.store(0, Relaxed);
+    }
+
+    /// Takes what has come; whether it was too much.
+    fn is_over(&self, come: usize) -> bool {
+        let left = self.left.load(Relaxed);
+        if left == 0 {
+            return false;
+        }
+        // What is over stays over.
+        self.left.store(left.saturating_sub(come).max(1), Relaxed);
+        left <= come
+    }
 }
 
 /// What becomes of the bytes that are written.
@@ -39,6 +75,7 @@ impl Line {
             stream,
             before: Bytes::new(),
             sending: Sending::Open,
+            patience: Arc::default(),
         }
     }
 
@@ -48,7 +85,13 @@ impl Line {
             stream,
             before,
             sending: Sending::Again(None),
+            patience: Arc::default(),
         }
+    }
+
+    /// How much may come before an answer.
+    pub(super) fn patience(&self) -> Arc<Patience> {
+        Arc::clone(&self.patience)
     }
 
     /// The connection, if hyper has seen all that was read of it.
@@ -81,7 +124,13 @@ impl AsyncRead for Line {
             this.before.advance(length);
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut this.stream).poll_read(cx, buf)
+        let filled = buf.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        if this.patience.is_over(buf.filled().len() - filled) {
+            let error = "no end of heads that say that the answer is to come";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
