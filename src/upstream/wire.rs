@@ -13,6 +13,7 @@ use crate::upstream::failure::Fault;
 use crate::upstream::line::{Held, Line};
 use crate::upstream::plain::{Heard, Plain, Sized};
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::future::poll_fn;
@@ -220,6 +221,10 @@ impl Wire {
         };
         match client.ask(request, due, &mut self.alarm).await {
             Some(Ok(mut response)) => {
+                // Framed in two ways: whose the bytes behind it are can't be told (RFC 9112 §6.3).
+                let headers = response.headers();
+                self.spent |=
+                    headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
                 let length = response.body().size_hint().exact();
                 settle_length(response.headers_mut(), length);
                 Asked::Answered(response.map(Content::Hyper))
