@@ -34,6 +34,7 @@ mod isolation;
 mod limits;
 mod listeners;
 mod live;
+mod matrix;
 mod pools;
 mod prometheus;
 mod proxy_protocol;

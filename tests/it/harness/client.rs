@@ -56,6 +56,41 @@ impl Answer {
     }
 }
 
+/// What is to come of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Coming {
+    /// Nothing; these were its trailers.
+    Over(HeaderMap),
+    /// So many bytes.
+    Sized(usize),
+    /// Chunks.
+    Chunked,
+    /// All that comes before the connection is closed, and not reset.
+    UntilClosed,
+}
+
+impl Coming {
+    /// What follows a head that answers this method.
+    pub(crate) fn of(method: &str, head: &Head) -> io::Result<Self> {
+        if method == "HEAD" || matches!(head.status, 204 | 304) {
+            return Ok(Self::Over(HeaderMap::new()));
+        }
+        if let Some(coding) = head.headers.get("transfer-encoding") {
+            if coding != "chunked" || head.headers.contains_key("content-length") {
+                return Err(wrong("framed twice, or not as chunked"));
+            }
+            return Ok(Self::Chunked);
+        }
+        match head.headers.get("content-length") {
+            Some(length) => {
+                let length = length.to_str().map_err(wrong)?.parse().map_err(wrong)?;
+                Ok(Self::Sized(length))
+            }
+            None => Ok(Self::UntilClosed),
+        }
+    }
+}
+
 /// How the other end ended a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -221,44 +256,70 @@ impl Client {
     }
 
     fn body(&mut self, method: &str, head: &Head) -> io::Result<(Vec<u8>, HeaderMap)> {
-        if method == "HEAD" || matches!(head.status, 204 | 304) {
-            return Ok((Vec::new(), HeaderMap::new()));
+        let mut coming = Coming::of(method, head)?;
+        let mut body = Vec::new();
+        while let Some(piece) = self.try_piece(&mut coming)? {
+            body.extend(piece);
         }
-        if let Some(coding) = head.headers.get("transfer-encoding") {
-            if coding != "chunked" || head.headers.contains_key("content-length") {
-                return Err(wrong("framed twice, or not as chunked"));
+        match coming {
+            Coming::Over(trailers) => Ok((body, trailers)),
+            Coming::Sized(_) | Coming::Chunked | Coming::UntilClosed => {
+                Ok((body, HeaderMap::new()))
             }
-            return self.chunks();
-        }
-        if let Some(length) = head.headers.get("content-length") {
-            let length: usize = length.to_str().map_err(wrong)?.parse().map_err(wrong)?;
-            return Ok((self.try_read_exactly(length)?, HeaderMap::new()));
-        }
-        let (rest, ending) = self.rest();
-        match ending {
-            Ending::Closed => Ok((rest, HeaderMap::new())),
-            Ending::Reset => Err(ErrorKind::ConnectionReset.into()),
         }
     }
 
-    fn chunks(&mut self) -> io::Result<(Vec<u8>, HeaderMap)> {
-        let mut body = Vec::new();
-        loop {
-            let line = String::from_utf8(self.take_past(b"\r\n")?).map_err(wrong)?;
-            let size = usize::from_str_radix(line.trim_end(), 16).map_err(wrong)?;
-            if size == 0 {
-                break;
+    /// The next bytes of a body, `None` at its end, or how it broke off.
+    pub(crate) fn try_piece(&mut self, coming: &mut Coming) -> io::Result<Option<Vec<u8>>> {
+        match coming {
+            Coming::Over(_) => Ok(None),
+            Coming::Sized(0) => {
+                *coming = Coming::Over(HeaderMap::new());
+                Ok(None)
             }
-            body.extend(self.try_read_exactly(size)?);
-            if self.try_read_exactly(2)? != b"\r\n" {
-                return Err(wrong("a chunk has no end"));
+            Coming::Sized(left) => {
+                if self.read.is_empty() {
+                    self.more()?;
+                }
+                let piece = self.try_read_exactly(self.read.len().min(*left))?;
+                *left -= piece.len();
+                Ok(Some(piece))
+            }
+            Coming::Chunked => {
+                let line = String::from_utf8(self.take_past(b"\r\n")?).map_err(wrong)?;
+                let size = usize::from_str_radix(line.trim_end(), 16).map_err(wrong)?;
+                if size == 0 {
+                    *coming = Coming::Over(self.trailers()?);
+                    return Ok(None);
+                }
+                let piece = self.try_read_exactly(size)?;
+                if self.try_read_exactly(2)? != b"\r\n" {
+                    return Err(wrong("a chunk has no end"));
+                }
+                Ok(Some(piece))
+            }
+            Coming::UntilClosed => {
+                if self.read.is_empty() {
+                    // Inside TLS an end without its last word is an error here.
+                    let mut buffer = [0; 16 * 1024];
+                    let read = self.stream.read(&mut buffer)?;
+                    self.read.extend_from_slice(&buffer[..read]);
+                }
+                if self.read.is_empty() {
+                    *coming = Coming::Over(HeaderMap::new());
+                    return Ok(None);
+                }
+                Ok(Some(std::mem::take(&mut self.read)))
             }
         }
+    }
+
+    fn trailers(&mut self) -> io::Result<HeaderMap> {
         let mut lines = Vec::new();
         loop {
             let line = String::from_utf8(self.take_past(b"\r\n")?).map_err(wrong)?;
             if line == "\r\n" {
-                return Ok((body, fields(lines.iter().map(String::as_str))?));
+                return fields(lines.iter().map(String::as_str));
             }
             lines.push(line.trim_end().to_owned());
         }

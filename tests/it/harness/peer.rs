@@ -14,8 +14,12 @@ pub(crate) enum Step {
     ReadHead,
     /// Reads until this many bytes came after the head.
     ReadBody(usize),
+    /// Reads one request, with the body that its head announces.
+    ReadRequest,
     /// Sends exactly these bytes.
     Send(Vec<u8>),
+    /// Sends them again and again, until nobody takes them any more.
+    Flood(Vec<u8>),
     /// Sends what this makes of everything that was received.
     Reply(fn(&str) -> String),
     /// Sends them one by one.
@@ -44,6 +48,8 @@ pub(crate) struct Contact {
     pub(crate) received: Vec<u8>,
     /// Whether the other end has closed or reset.
     pub(crate) ended: bool,
+    /// Bytes that were sent.
+    pub(crate) sent: usize,
 }
 
 impl Contact {
@@ -164,14 +170,17 @@ impl Conversation<'_> {
             let goes_on = match step {
                 Step::ReadHead => self.read_head(),
                 Step::ReadBody(length) => self.read_body(*length),
-                Step::Send(bytes) => self.stream.write_all(bytes).is_ok(),
+                Step::ReadRequest => self.read_request(),
+                Step::Send(bytes) => self.send(bytes),
                 Step::Reply(make) => {
                     let received = String::from_utf8_lossy(&self.received()).into_owned();
-                    self.stream.write_all(make(&received).as_bytes()).is_ok()
+                    self.send(make(&received).as_bytes())
                 }
-                Step::Trickle(bytes) => bytes
-                    .iter()
-                    .all(|byte| self.stream.write_all(&[*byte]).is_ok()),
+                Step::Flood(bytes) => {
+                    while self.send(bytes) {}
+                    true
+                }
+                Step::Trickle(bytes) => bytes.iter().all(|byte| self.send(&[*byte])),
                 Step::Wait(gate) => {
                     gate.wait();
                     true
@@ -193,16 +202,48 @@ impl Conversation<'_> {
         }
     }
 
+    fn send(&mut self, bytes: &[u8]) -> bool {
+        let sent = self.stream.write_all(bytes).is_ok();
+        if sent {
+            self.shared.contacts.lock().unwrap()[self.number].sent += bytes.len();
+        }
+        sent
+    }
+
     fn read_head(&mut self) -> bool {
+        self.read_past(b"\r\n\r\n").is_some()
+    }
+
+    fn read_request(&mut self) -> bool {
+        let Some(head) = self.read_past(b"\r\n\r\n") else {
+            return false;
+        };
+        let head = String::from_utf8_lossy(&head).to_lowercase();
+        match head.split_once("\r\ncontent-length: ") {
+            Some((_, rest)) => {
+                let length = rest.lines().next().unwrap().parse().unwrap();
+                self.read_body(length)
+            }
+            None if head.contains("\r\ntransfer-encoding: chunked\r\n") => {
+                self.read_past(b"0\r\n\r\n").is_some()
+            }
+            None => true,
+        }
+    }
+
+    /// What was read up to these bytes, and them.
+    fn read_past(&mut self, mark: &[u8]) -> Option<Vec<u8>> {
         loop {
             let received = self.received();
             let unread = &received[received.len() - self.unread..];
-            if let Some(end) = unread.windows(4).position(|window| window == b"\r\n\r\n") {
-                self.unread -= end + 4;
-                return true;
+            let found = unread.windows(mark.len()).position(|part| part == mark);
+            if let Some(at) = found {
+                let end = at + mark.len();
+                self.unread -= end;
+                return Some(unread[..end].to_vec());
             }
             if !self.more() {
-                return false;
+                return None;
             }
         }
     }

@@ -48,6 +48,23 @@ pub(crate) fn nobody() -> SocketAddr {
     taken.local_addr().unwrap()
 }
 
+/// An address where somebody listens who accepts nobody: its queue is full for as long as the tests run.
+pub(crate) fn full() -> SocketAddr {
+    static FULL: OnceLock<(TcpSocket, SocketAddr, Vec<std::net::TcpStream>)> = OnceLock::new();
+    let full = FULL.get_or_init(|| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        rustix::net::listen(&socket, 0).unwrap();
+        let address = socket.local_addr().unwrap();
+        let wait = std::time::Duration::from_millis(200);
+        let queue =
+            std::iter::from_fn(|| std::net::TcpStream::connect_timeout(&address, wait).ok());
+        let queue = queue.collect();
+        (socket, address, queue)
+    });
+    full.1
+}
+
 /// Port 0 of a loopback address that nobody else uses: when its listener has closed, no other test can get its port.
 pub(crate) fn own_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(1);

@@ -5,7 +5,7 @@ use crate::harness::client::Ending;
 use crate::harness::metrics::Page;
 use crate::harness::program::crossfade;
 use crate::harness::{
-    Backend, Client, Program, Setup, client, wait_until, with_one_worker_and_with_four,
+    Backend, Client, Gate, Program, Reply, Setup, client, wait_until, with_one_worker_and_with_four,
 };
 use std::net::SocketAddr;
 use std::process::Command;
@@ -89,13 +89,8 @@ fn clients_have_less_than_half_of_the_descriptors() {
 fn an_acceptor_without_descriptors_waits() {
     let backend = Backend::text("ok");
     let setup = Setup::both(&backend).workers(1);
-    let (_folder, mut program, [serving, _]) = run_with_descriptors(&setup, 48);
-    let open = |pid: u32| {
-        std::fs::read_dir(format!("/proc/{pid}/fd"))
-            .unwrap()
-            .count()
-    };
-    let spare = 48 - open(program.id());
+    let (_folder, mut program, [serving, admin]) = run_with_descriptors(&setup, 48);
+    let spare = 48 - descriptors(&program);
     assert!(
         spare < 48 * 45 / 100,
         "the share of clients ends first: {spare} descriptors are free"
@@ -114,4 +109,71 @@ fn an_acceptor_without_descriptors_waits() {
     for mut client in waiting {
         assert_eq!(client.get("/").text(), "ok", "who waited is served");
     }
+    let page = Page::parse(client::get(admin, "/metrics").text());
+    let answered = page.sum("crossfade_requests_total", &[("code_class", "2xx")]);
+    assert_eq!((answered, backend.count()), (4.0, 4));
+    assert_eq!(page.sum("crossfade_rejected_total", &[]), 0.0);
+}
+
+/// With no descriptor left for a side, requests are told so, and are not asked; those that are under way go on, and all is well after them.
+#[test]
+fn requests_without_a_descriptor_for_their_side_are_told_so() {
+    let gate = Gate::default();
+    let opened = gate.clone();
+    let backend = Backend::start(move |_| Reply::text("ok").after(&opened));
+    let setup = Setup::both(&backend).workers(1);
+    let (_folder, program, [serving, admin]) = run_with_descriptors(&setup, 80);
+    let free = 80 - descriptors(&program);
+    // As many clients as may be: there are not as many descriptors for their sides.
+    let all = 80 * 45 / 100;
+    assert!(free < 2 * all, "there is no lack of descriptors: {free}");
+    let mut clients: Vec<_> = (0..all).map(|_| Client::connect(serving)).collect();
+    for client in &mut clients {
+        client.send_request("GET", "/", &[], b"");
+    }
+    let mut told = 0;
+    wait_until("each is asked, or told so", || {
+        let answered = clients.iter_mut().map(|client| client.has_news());
+        told = answered.filter(|answered| *answered).count();
+        told + backend.count() == all
+    });
+    assert!(
+        told > 0 && backend.count() > 0,
+        "{told} of {all} were told so"
+    );
+    gate.open();
+    let statuses: Vec<_> = clients
+        .iter_mut()
+        .map(|client| client.answer("GET").status)
+        .collect();
+    let of = |status: u16| statuses.iter().filter(|other| **other == status).count();
+    assert_eq!((of(502), of(200)), (told, all - told), "{statuses:?}");
+    assert_eq!(clients[0].get("/").text(), "ok", "all is well");
+    drop(clients);
+    assert_eq!(client::get(serving, "/").text(), "ok");
+    let page = Page::parse(client::get(admin, "/metrics").text());
+    let failed = [("kind", "connect"), ("role", "serve"), ("side", "old")];
+    assert_eq!(
+        (
+            page.sum("crossfade_upstream_errors_total", &failed),
+            page.sum("crossfade_upstream_errors_total", &[]),
+            page.sum(
+                "crossfade_requests_total",
+                &[("code_class", "5xx"), ("side", "none")]
+            ),
+            page.sum("crossfade_requests_total", &[("code_class", "2xx")]),
+        ),
+        (
+            told as f64,
+            told as f64,
+            told as f64,
+            (all - told + 2) as f64
+        )
+    );
+    assert_eq!(backend.count(), all - told + 2);
+}
+
+fn descriptors(program: &Program) -> usize {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", program.id()));
+    open.unwrap().count()
 }

@@ -150,8 +150,9 @@ fn a_thousand_swaps_under_load_leave_every_answer_right() {
     let next = proxy.generation() + 1;
     proxy.write(&last);
     in_force(&proxy, next, "new");
-    assert_eq!(
-        proxy.metric("crossfade_requests_total", &[("code_class", "2xx")]),
-        proxy.metric("crossfade_requests_total", &[])
-    );
+    let page = proxy.settle();
+    let answered = page.sum("crossfade_requests_total", &[("code_class", "2xx")]);
+    assert_eq!(answered, page.sum("crossfade_requests_total", &[]));
+    let asked = sides.old.count() + sides.new.count();
+    assert_eq!(answered, asked as f64, "each is asked of one side, once");
 }
