@@ -48,7 +48,10 @@ impl Proxy {
         let side = settings.upstream(Side::Old);
         Self {
             rung,
-            address: side.urls[0].to_string(),
+            address: side.urls[0]
+                .authority()
+                .expect("the ladder asks over TCP")
+                .to_string(),
             answer_timeout: side.timeout,
             idle_timeout: side.pool.idle_timeout,
             idle: Mutex::default(),

@@ -88,7 +88,7 @@ async fn resolve(live: &Live) {
         sleep(RESOLVE).await;
         for endpoint in endpoints(live) {
             // A resolver that hangs must not keep the other names from being resolved.
-            let _ = timeout(RESOLVE, endpoint.names().refresh()).await;
+            let _ = timeout(RESOLVE, endpoint.place().refresh()).await;
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::config::problem::{Fault, shorten};
 use crate::config::walk::{Item, Sink};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 /// `127.0.0.1:8080`, as `server.admin` is.
 pub(super) fn socket(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<SocketAddr> {
@@ -31,6 +32,16 @@ pub(super) fn socket(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<SocketAddr>
     };
     item.report(sink, fault.hint(hint));
     None
+}
+
+/// What stands behind `unix:`: the path of a socket, relative to `file_dir`. Why it is none, if so.
+pub(super) fn unix_path(text: &str, file_dir: &Path) -> Result<PathBuf, Fault> {
+    if text.is_empty() || text.ends_with('/') || text.contains('\0') {
+        let message = format!("\"unix:{}\" names no file", shorten(text));
+        let fault = Fault::error("bad-address", message);
+        return Err(fault.hint("write the path of the socket, as in \"unix:/run/crossfade.sock\""));
+    }
+    Ok(file_dir.join(text))
 }
 
 /// Whether two sockets can't both listen.

@@ -150,18 +150,13 @@ fn address(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<List
     let Some(path) = text.strip_prefix("unix:") else {
         return address::socket(item, sink).map(ListenAddress::Tcp);
     };
-    if path.is_empty() || path.ends_with('/') || path.contains('\0') {
-        let fault = Fault::error(
-            "bad-address",
-            format!("\"{}\" names no file", shorten(text)),
-        );
-        item.report(
-            sink,
-            fault.hint("write the path of the socket, as in \"unix:/run/crossfade.sock\""),
-        );
-        return None;
+    match address::unix_path(path, file_dir) {
+        Ok(path) => Some(ListenAddress::Unix(path)),
+        Err(fault) => {
+            item.report(sink, fault);
+            None
+        }
     }
-    Some(ListenAddress::Unix(file_dir.join(PathBuf::from(path))))
 }
 
 /// Permissions as `chmod` takes them: 0 and three octal digits.

@@ -7,7 +7,7 @@ use crate::config::problem::{Fault, Problem, is_valid};
 use crate::config::route::{self, Placed};
 use crate::config::section::{Found, Section};
 use crate::config::server;
-use crate::config::settings::{Listen, Settings, Upstream};
+use crate::config::settings::{Listen, ListenAddress, Settings, Upstream, Url};
 use crate::config::syntax::Source;
 use crate::config::upstream;
 use crate::config::walk::{Env, Item, Sink};
@@ -66,8 +66,8 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
     let migration =
         table(&top, sink, "migration", &MIGRATION).and_then(|s| server::migration(&s, sink));
     let server = table(&top, sink, "server", &SERVER).map(|s| server::server(&s, sink, file_dir));
-    let old = table(&top, sink, "old", &OLD).and_then(|s| upstream::upstream(&s, sink));
-    let new = table(&top, sink, "new", &NEW).and_then(|s| upstream::upstream(&s, sink));
+    let old = table(&top, sink, "old", &OLD).and_then(|s| upstream::upstream(&s, sink, file_dir));
+    let new = table(&top, sink, "new", &NEW).and_then(|s| upstream::upstream(&s, sink, file_dir));
     let limits = table(&top, sink, "limits", &LIMITS).map(|s| limits::limits(&s, sink));
     let log = table(&top, sink, "log", &LOG).map(|s| log::log(&s, sink, file_dir));
     let samples = table(&top, sink, "samples", &SAMPLES).map(|s| server::samples(&s, sink));
@@ -184,14 +184,8 @@ fn check_reach(routes: &[Placed], sink: &mut Sink<'_>) {
 
 /// Warns of a side that is this proxy itself: every request would come back, and be answered 508.
 fn check_loop(listen: &[Listen], side: &Upstream, item: &Item<'_>, sink: &mut Sink<'_>) {
-    let targets = side.urls.iter().filter_map(|authority| {
-        let host = authority.host().trim_matches(['[', ']']);
-        let ip = host.parse().ok()?;
-        Some(SocketAddr::new(ip, authority.port_u16().unwrap_or(80)))
-    });
-    let targets: Vec<_> = targets.collect();
-    let mut addresses = listen.iter().filter_map(Listen::tcp);
-    let is_side = |own: &SocketAddr| targets.iter().any(|target| address::clash(own, target));
+    let mut addresses = listen.iter().map(|listen| &listen.address);
+    let is_side = |own: &&ListenAddress| side.urls.iter().any(|url| leads_to(url, own));
     let (Some(own), DeValue::Table(table)) = (addresses.find(is_side), item.value) else {
         return;
     };
@@ -202,5 +196,19 @@ fn check_loop(listen: &[Listen], side: &Upstream, item: &Item<'_>, sink: &mut Si
         let message = format!("this side is the proxy itself, which listens on {own}");
         let fault = Fault::warning("own-address", message).hint("name the address of the service");
         sink.report(&url.span(), &format!("{}.{key}", item.path), fault);
+    }
+}
+
+/// Whether a url is an address of our own. A name is not looked up.
+fn leads_to(url: &Url, own: &ListenAddress) -> bool {
+    match (url, own) {
+        (Url::Unix(path), ListenAddress::Unix(own)) => path.components().eq(own.components()),
+        (url, ListenAddress::Tcp(own)) => url.authority().is_some_and(|authority| {
+            let host = authority.host().trim_matches(['[', ']']);
+            let port = authority.port_u16().unwrap_or(url.default_port());
+            host.parse()
+                .is_ok_and(|ip| address::clash(own, &SocketAddr::new(ip, port)))
+        }),
+        (Url::Http(_), ListenAddress::Unix(_)) => false,
     }
 }

@@ -26,6 +26,7 @@ mod syntax;
 mod tests;
 pub mod units;
 mod upstream;
+mod url;
 mod walk;
 mod words;
 

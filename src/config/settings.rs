@@ -157,8 +157,8 @@ impl fmt::Display for ListenAddress {
 /// `[old]` or `[new]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
-    /// At least one: host name or address literal, and the port unless it is 80: `127.0.0.1:7001`, `tags.internal`.
-    pub urls: Vec<http::uri::Authority>,
+    /// At least one.
+    pub urls: Vec<Url>,
     /// Until a connection stands.
     pub connect_timeout: Duration,
     /// Until the head of the answer.
@@ -173,6 +173,41 @@ pub struct Upstream {
     pub breaker: bool,
     /// How each endpoint is checked, if it is.
     pub health: Option<Health>,
+}
+
+/// One address of a side.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Url {
+    /// Host name or address literal, and the port unless it is 80: `127.0.0.1:7001`, `tags.internal`.
+    Http(http::uri::Authority),
+    /// The path of a Unix socket; like `state_dir`.
+    Unix(PathBuf),
+}
+
+impl Url {
+    /// Host and port, if it is reached by them.
+    #[must_use]
+    pub fn authority(&self) -> Option<&http::uri::Authority> {
+        match self {
+            Self::Http(authority) => Some(authority),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// The port, where the url names none.
+    #[must_use]
+    pub fn default_port(&self) -> u16 {
+        80
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(authority) => write!(f, "http://{authority}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// The request by which an endpoint is checked: it is well if it answers 2xx.

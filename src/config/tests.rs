@@ -120,7 +120,7 @@ fn the_smallest_file_has_every_default() {
     assert_eq!(settings.server.drain_timeout, Duration::from_secs(30));
     assert_eq!(settings.samples.values, Values::Redacted);
     assert_eq!(settings.log, Log::default());
-    assert_eq!(settings.old.urls[0].as_str(), "127.0.0.1:7001");
+    assert_eq!(settings.old.urls[0].to_string(), "http://127.0.0.1:7001");
     assert_eq!(settings.old.connect_timeout, Duration::from_secs(1));
     assert_eq!(settings.old.timeout, Duration::from_secs(15));
     assert_eq!(settings.old.host, HostRule::Preserve);
@@ -219,8 +219,11 @@ fn the_reference_says_what_it_says() {
         .map(ToString::to_string)
         .collect();
     assert_eq!(nets, ["10.0.0.0/8", "127.0.0.1/32", "fd00::/8"]);
-    assert_eq!(settings.old.urls[0].as_str(), "tags.internal:7001");
-    assert_eq!(settings.new.urls[0].as_str(), "tags.new");
+    assert_eq!(
+        settings.old.urls[0].to_string(),
+        "http://tags.internal:7001"
+    );
+    assert_eq!(settings.new.urls[0].to_string(), "http://tags.new");
     assert_eq!(settings.old.host, HostRule::Upstream);
     assert_eq!(
         settings.new.host,

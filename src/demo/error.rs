@@ -27,14 +27,14 @@ pub enum DemoError {
     },
     /// A side is not on this machine, or can't be found.
     #[error(
-        "[{side}] url names {authority}, {problem}: the demo starts its own services and loads them, so both sides must be \
+        "[{side}] url names {url}, {problem}: the demo starts its own services and loads them, so both sides must be \
          loopback addresses such as 127.0.0.1:7001"
     )]
     NotLoopback {
         /// The side.
         side: Side,
         /// What the url names.
-        authority: String,
+        url: String,
         /// What is wrong with it.
         problem: String,
     },

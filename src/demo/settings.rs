@@ -83,7 +83,10 @@ mod tests {
             .map(|route| route.name.as_str())
             .collect();
         assert_eq!(names, ["content-tags", "content", "tags", "tag-contents"]);
-        assert_eq!(settings.upstream(Side::New).urls[0], "127.0.0.1:7002");
+        assert_eq!(
+            settings.upstream(Side::New).urls[0].to_string(),
+            "http://127.0.0.1:7002"
+        );
         let loaded = config::load(SAMPLE, folder.path(), &|_| None);
         assert_eq!(loaded.problems, [], "not even a warning");
 

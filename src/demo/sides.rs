@@ -1,10 +1,9 @@
 //! Where the demo's parts listen and connect, as a settings file names it. Anything but this machine is refused: the demo must never load a service that is not its own.
 
 use crate::config::Settings;
-use crate::config::settings::Listen;
+use crate::config::settings::{Listen, Url};
 use crate::demo::error::DemoError;
 use crate::side::Side;
-use http::uri::Authority;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 /// The addresses of the demo's parts.
@@ -19,10 +18,10 @@ impl Sides {
     /// The addresses that the settings name; both sides must be loopback.
     pub fn of(settings: &Settings) -> Result<Self, DemoError> {
         let backend = |side: Side| {
-            let addresses = settings.upstream(side).urls.iter().map(|authority| {
-                loopback(authority).map_err(|problem| DemoError::NotLoopback {
+            let addresses = settings.upstream(side).urls.iter().map(|url| {
+                loopback(url).map_err(|problem| DemoError::NotLoopback {
                     side,
-                    authority: authority.to_string(),
+                    url: url.to_string(),
                     problem,
                 })
             });
@@ -54,7 +53,10 @@ impl Sides {
     }
 }
 
-fn loopback(authority: &Authority) -> Result<SocketAddr, String> {
+fn loopback(url: &Url) -> Result<SocketAddr, String> {
+    let Url::Http(authority) = url else {
+        return Err("which has no port".to_owned());
+    };
     let host = authority
         .host()
         .trim_start_matches('[')
@@ -94,7 +96,7 @@ mod tests {
     use super::*;
 
     fn check(authority: &str, expected: Result<&str, &str>) {
-        let got = loopback(&authority.parse().unwrap());
+        let got = loopback(&Url::Http(authority.parse().unwrap()));
         let expected = expected
             .map(|address| address.parse().unwrap())
             .map_err(str::to_owned);

@@ -3,11 +3,11 @@
 use crate::config::settings::Health;
 use crate::upstream::connect::connect;
 use crate::upstream::endpoint::Endpoint;
+use crate::upstream::stream::Stream;
 use http::HeaderMap;
 use http::header::HOST;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long a check may take.
@@ -24,7 +24,7 @@ pub async fn check(endpoint: &Endpoint, health: &Health) -> bool {
 }
 
 async fn ask(endpoint: &Endpoint, health: &Health) -> bool {
-    let Ok(mut stream) = connect(endpoint.names(), LIMIT).await else {
+    let Ok(mut stream) = connect(endpoint.place(), LIMIT).await else {
         return false;
     };
     let request = request(endpoint, health);
@@ -35,7 +35,7 @@ async fn ask(endpoint: &Endpoint, health: &Health) -> bool {
 }
 
 /// The first digit of the answer's status.
-async fn status(stream: &mut TcpStream) -> Option<u8> {
+async fn status(stream: &mut Stream) -> Option<u8> {
     let mut line = [0; b"HTTP/1.1 200".len()];
     stream.read_exact(&mut line).await.ok()?;
     let digit = line[9];

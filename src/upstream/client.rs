@@ -11,6 +11,7 @@ use crate::message::body::Outgoing;
 use crate::upstream::alarm::Alarm;
 use crate::upstream::hush::Hush;
 use crate::upstream::line::{Held, Line, Patience};
+use crate::upstream::stream::Stream;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Frame, Incoming};
@@ -20,7 +21,6 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -199,7 +199,7 @@ impl Client {
     }
 
     /// The connection, if nothing of it is left in hyper. For a connection at rest.
-    pub(super) fn into_parts(self) -> Option<(TcpStream, Held)> {
+    pub(super) fn into_parts(self) -> Option<(Stream, Held)> {
         let Mover::Holder(moved) = self.mover else {
             return None;
         };
@@ -212,7 +212,7 @@ impl Client {
     }
 
     /// The connection after an answer that switches protocols, and what was read beyond that answer.
-    pub(super) fn into_tunnel(self) -> Option<(TcpStream, Bytes, Held)> {
+    pub(super) fn into_tunnel(self) -> Option<(Stream, Bytes, Held)> {
         let (Mover::Holder(moved) | Mover::Over(moved)) = self.mover else {
             return None;
         };

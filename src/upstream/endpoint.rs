@@ -2,16 +2,15 @@
 //!
 //! Shadows have limits of their own, so that copies never take a connection away from requests.
 
-use crate::config::settings::{HostRule, Pool, Upstream};
+use crate::config::settings::{HostRule, Pool, Upstream, Url};
 use crate::side::Side;
 use crate::telemetry::{EndpointState, Role, SideMetrics, Telemetry, UpstreamError};
 use crate::upstream::failure::Fault;
 use crate::upstream::flight::{Bounds, Flights};
 use crate::upstream::guard::Guard;
-use crate::upstream::names::Names;
 use crate::upstream::outliers::{Outliers, Standing};
+use crate::upstream::place::Place;
 use http::header::HOST;
-use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
@@ -29,7 +28,7 @@ pub struct Endpoint {
     /// Its place among the endpoints of its side.
     index: usize,
     own_host: HeaderValue,
-    names: Names,
+    place: Place,
     common: Arc<Common>,
 }
 
@@ -103,13 +102,12 @@ impl Limits {
 }
 
 impl Endpoint {
-    pub(super) fn new(id: u64, index: usize, authority: &Authority, common: Arc<Common>) -> Self {
+    pub(super) fn new(id: u64, index: usize, url: &Url, common: Arc<Common>) -> Self {
         Self {
             id,
             index,
-            own_host: HeaderValue::from_str(authority.as_str())
-                .expect("an authority has only visible ASCII"),
-            names: Names::new(authority),
+            own_host: own_host(url),
+            place: Place::new(url),
             common,
         }
     }
@@ -123,7 +121,7 @@ impl Endpoint {
     /// Its url.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.settings().urls[self.index])
+        self.settings().urls[self.index].to_string()
     }
 
     /// The side that it belongs to.
@@ -146,8 +144,8 @@ impl Endpoint {
 
     /// Where it is.
     #[must_use]
-    pub fn names(&self) -> &Names {
-        &self.names
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// What it shares with the other endpoints of its side.
@@ -196,8 +194,8 @@ impl Endpoint {
             .common
             .judge(|outliers| outliers.checked(self.index, healthy));
         if changed {
-            let endpoint = &self.own_host;
-            tracing::warn!(side = %self.side(), ?endpoint, healthy, "the health of an endpoint has changed");
+            let endpoint = &self.settings().urls[self.index];
+            tracing::warn!(side = %self.side(), %endpoint, healthy, "the health of an endpoint has changed");
         }
     }
 
@@ -434,6 +432,16 @@ impl Common {
 const UP: u8 = 0;
 const EJECTED: u8 = 1;
 const UNHEALTHY: u8 = 2;
+
+/// What a side sees as its Host where it is to be the url's. A path is none: such a side is on this machine.
+fn own_host(url: &Url) -> HeaderValue {
+    match url.authority() {
+        Some(authority) => {
+            HeaderValue::from_str(authority.as_str()).expect("an authority has only visible ASCII")
+        }
+        None => HeaderValue::from_static("localhost"),
+    }
+}
 
 /// An answer by which a gateway says that what is behind it failed.
 fn is_gateway_error(status: StatusCode) -> bool {

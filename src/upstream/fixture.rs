@@ -2,19 +2,20 @@
 
 use crate::telemetry::GaugeCell;
 use crate::upstream::line::Held;
+use crate::upstream::stream::Stream;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 
 /// Our end, what goes with it, and the side's end.
-pub(super) async fn connected() -> (TcpStream, Held, TcpStream) {
+pub(super) async fn connected() -> (Stream, Held, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
     let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     let held = (permit, GaugeCell::default().hold());
-    (ours.unwrap(), held, theirs.unwrap().0)
+    (Stream::Tcp(ours.unwrap()), held, theirs.unwrap().0)
 }
 
 pub(super) fn run(test: impl Future<Output = ()>) {

@@ -118,9 +118,9 @@ impl Endpoints {
         let flights = Arc::clone(&self.flights[side.index()]);
         let telemetry = Arc::clone(&self.telemetry);
         let common = Arc::new(Common::new(side, settings, flights, telemetry));
-        let endpoints = settings.urls.iter().enumerate().map(|(index, authority)| {
+        let endpoints = settings.urls.iter().enumerate().map(|(index, url)| {
             let id = self.next.fetch_add(1, Ordering::Relaxed);
-            Arc::new(Endpoint::new(id, index, authority, Arc::clone(&common)))
+            Arc::new(Endpoint::new(id, index, url, Arc::clone(&common)))
         });
         let made = Arc::new(Group {
             endpoints: endpoints.collect(),

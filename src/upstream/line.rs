@@ -1,6 +1,7 @@
 //! The bytes under hyper's client: a connection on which [`super::plain`] may have sent the request, and read a part of the answer, already.
 
 use crate::telemetry;
+use crate::upstream::stream::Stream;
 use bytes::{Buf, Bytes};
 use std::io;
 use std::pin::Pin;
@@ -8,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What is held for as long as a connection is open: the permit of its endpoint, and its place in the gauge.
@@ -17,7 +17,7 @@ pub(super) type Held = (OwnedSemaphorePermit, telemetry::Held);
 /// A connection, and what hyper must be shown, and kept from, before it.
 #[derive(Debug)]
 pub(super) struct Line {
-    stream: TcpStream,
+    stream: Stream,
     /// The beginning of an answer, for whoever has sent a request.
     before: Bytes,
     sending: Sending,
@@ -70,7 +70,7 @@ enum Sending {
 
 impl Line {
     /// A connection at rest.
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         Self {
             stream,
             before: Bytes::new(),
@@ -80,7 +80,7 @@ impl Line {
     }
 
     /// A connection whose request was sent, and whose answer has begun.
-    pub(super) fn in_the_middle(stream: TcpStream, before: Bytes) -> Self {
+    pub(super) fn in_the_middle(stream: Stream, before: Bytes) -> Self {
         Self {
             stream,
             before,
@@ -95,13 +95,13 @@ impl Line {
     }
 
     /// The connection, if hyper has seen all that was read of it.
-    pub(super) fn into_stream(self) -> Option<TcpStream> {
+    pub(super) fn into_stream(self) -> Option<Stream> {
         let shown = self.before.is_empty() && matches!(self.sending, Sending::Open);
         shown.then_some(self.stream)
     }
 
     /// The connection, and what was read of it that hyper has not seen.
-    pub(super) fn into_rest(self) -> (TcpStream, Bytes) {
+    pub(super) fn into_rest(self) -> (Stream, Bytes) {
         (self.stream, self.before)
     }
 }
@@ -166,9 +166,8 @@ impl AsyncWrite for Line {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A TCP stream keeps nothing back.
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

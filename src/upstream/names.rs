@@ -18,12 +18,12 @@ pub struct Names {
 }
 
 impl Names {
-    pub(super) fn new(authority: &Authority) -> Self {
+    pub(super) fn new(authority: &Authority, default_port: u16) -> Self {
         let host = authority
             .host()
             .trim_start_matches('[')
             .trim_end_matches(']');
-        let port = authority.port_u16().unwrap_or(80);
+        let port = authority.port_u16().unwrap_or(default_port);
         let literal = host.parse::<IpAddr>().ok();
         Self {
             host: host.into(),
@@ -83,7 +83,7 @@ mod tests {
     use tokio::runtime::Builder;
 
     fn names(authority: &'static str) -> Names {
-        Names::new(&Authority::from_static(authority))
+        Names::new(&Authority::from_static(authority), 80)
     }
 
     #[test]

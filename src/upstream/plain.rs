@@ -7,6 +7,7 @@
 use crate::message::body::Outgoing;
 use crate::upstream::failure::Fault;
 use crate::upstream::line::Held;
+use crate::upstream::stream::Stream;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
@@ -17,7 +18,6 @@ use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
 
 /// How much is read at once: it follows what comes, within these bounds.
 const LEAST: usize = 8 * 1024;
@@ -32,7 +32,7 @@ const SENT_FIELDS: usize = 128;
 /// A connection that is spoken to without hyper.
 #[derive(Debug)]
 pub(super) struct Plain {
-    stream: TcpStream,
+    stream: Stream,
     held: Held,
     read: BytesMut,
     /// How much is read at once.
@@ -68,7 +68,7 @@ pub(super) enum Heard {
 }
 
 impl Plain {
-    pub(super) fn new(stream: TcpStream, held: Held) -> Self {
+    pub(super) fn new(stream: Stream, held: Held) -> Self {
         Self {
             stream,
             held,
@@ -83,7 +83,7 @@ impl Plain {
         }
     }
 
-    pub(super) fn into_parts(self) -> (TcpStream, Held) {
+    pub(super) fn into_parts(self) -> (Stream, Held) {
         (self.stream, self.held)
     }
 

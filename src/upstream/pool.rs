@@ -195,7 +195,7 @@ impl Pools {
         };
         self.open_shelf(endpoint, |_| {});
         let settings = endpoint.settings();
-        let stream = connect(endpoint.names(), settings.connect_timeout).await?;
+        let stream = connect(endpoint.place(), settings.connect_timeout).await?;
         let shown = endpoint.metrics().connections.hold();
         Ok(Wire::open(stream, (permit, shown)))
     }

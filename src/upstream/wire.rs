@@ -12,6 +12,7 @@ use crate::upstream::endpoint::InFlight;
 use crate::upstream::failure::Fault;
 use crate::upstream::line::{Held, Line};
 use crate::upstream::plain::{Heard, Plain, Sized};
+use crate::upstream::stream::Stream;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response};
@@ -19,7 +20,6 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, Waker};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// A connection that is nobody's but the holder's. Dropping it closes it.
@@ -43,7 +43,7 @@ pub(super) struct Wire {
 #[derive(Debug)]
 pub struct Far {
     /// The connection.
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// What the side has sent already.
     pub begun: Bytes,
     _held: Held,
@@ -93,7 +93,7 @@ impl Content {
 
 impl Wire {
     /// Speaks HTTP/1.1 over a new connection.
-    pub(super) fn open(stream: TcpStream, held: Held) -> Box<Self> {
+    pub(super) fn open(stream: Stream, held: Held) -> Box<Self> {
         Box::new(Self {
             talk: Talk::Plain(Plain::new(stream, held)),
             spare: None,

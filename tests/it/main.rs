@@ -49,4 +49,5 @@ mod tidy;
 mod tls;
 mod trailers;
 mod tunnel;
+mod unix_sides;
 mod websocket;

@@ -16,8 +16,8 @@ fn a_side_may_have_several_urls_and_a_check() {
     let settings = good(&old(
         "urls = [\"http://a:1\", \"http://[::1]\"]\nhealth = \"HEAD /up?x=1\"\nbreaker = false",
     ));
-    let urls: Vec<_> = settings.old.urls.iter().map(|url| url.as_str()).collect();
-    assert_eq!(urls, ["a:1", "[::1]"]);
+    let urls: Vec<_> = settings.old.urls.iter().map(ToString::to_string).collect();
+    assert_eq!(urls, ["http://a:1", "http://[::1]"]);
     let health = Health {
         method: Method::HEAD,
         target: "/up?x=1".to_owned(),

@@ -11,11 +11,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A request as the backend saw it.
 #[derive(Clone, Debug)]
@@ -136,7 +139,7 @@ type Handler = dyn Fn(&Seen) -> Reply + Send + Sync;
 
 /// A running backend. Dropping it closes its listener and its connections.
 pub(crate) struct Backend {
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     state: Arc<State>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -175,8 +178,24 @@ impl Backend {
         handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind(address).unwrap();
-        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
+        Self::serve(Some(address), Door::Tcp(listener), handler)
+    }
+
+    /// The same at a Unix socket.
+    pub(crate) fn start_unix(
+        path: &Path,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = UnixListener::bind(path).unwrap();
+        Self::serve(None, Door::Unix(listener), handler)
+    }
+
+    fn serve(
+        address: Option<SocketAddr>,
+        door: Door,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let state = Arc::new(State {
             handler: Mutex::new(Arc::new(handler)),
             seen: Mutex::default(),
@@ -197,9 +216,8 @@ impl Backend {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 tokio::select! {
-                    () = accept(listener, serving) => {}
+                    () = accept(door.open(), serving) => {}
                     _ = stopped => {}
                 }
             });
@@ -217,8 +235,9 @@ impl Backend {
         Self::start(move |_| Reply::text(text))
     }
 
+    /// Of one that is not at a Unix socket.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.address.unwrap()
     }
 
     /// Answers from now on as `handler` says.
@@ -295,10 +314,52 @@ impl Drop for Backend {
     }
 }
 
-async fn accept(listener: tokio::net::TcpListener, state: Arc<State>) {
+/// Where a backend listens.
+enum Door {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Door {
+    fn open(self) -> OpenDoor {
+        match self {
+            Self::Tcp(listener) => {
+                listener.set_nonblocking(true).unwrap();
+                OpenDoor::Tcp(tokio::net::TcpListener::from_std(listener).unwrap())
+            }
+            Self::Unix(listener) => {
+                listener.set_nonblocking(true).unwrap();
+                OpenDoor::Unix(tokio::net::UnixListener::from_std(listener).unwrap())
+            }
+        }
+    }
+}
+
+enum OpenDoor {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
+}
+
+/// A connection, of whatever kind.
+trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+impl OpenDoor {
+    async fn accept(&self) -> Box<dyn Connection> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                Box::new(stream)
+            }
+            Self::Unix(listener) => Box::new(listener.accept().await.unwrap().0),
+        }
+    }
+}
+
+async fn accept(door: OpenDoor, state: Arc<State>) {
     loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        stream.set_nodelay(true).unwrap();
+        let stream = door.accept().await;
         let number = state.accepted.fetch_add(1, Ordering::SeqCst);
         let open = state.open.fetch_add(1, Ordering::SeqCst) + 1;
         state.most_open.fetch_max(open, Ordering::SeqCst);
