@@ -2,11 +2,15 @@
 //!
 //! Folders are watched, not files, and a poll backs that up, as for routes.toml: who renews certificates replaces files or links.
 
-use crate::app::watch::{POLL, QUIET, is_change, is_hidden_link, present};
+use crate::app::watch::{POLL, QUIET, is_change, is_hidden_link};
 use crate::config;
 use crate::config::settings::{Listen, ListenTls};
+use crate::plan::Live;
 use crate::proxy::{Material, MaterialError, Pair, Terms, Tls};
+use crate::side::Side;
+use crate::store::present;
 use crate::telemetry::Telemetry;
+use crate::upstream;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -88,27 +92,49 @@ fn blame(files: &ListenTls, source: MaterialError) -> TlsError {
     }
 }
 
-/// One listener's files, and where what they hold is in force.
+/// Where what files hold is in force.
+#[derive(Debug)]
+enum Holder {
+    Listener(ListenTls, Arc<Terms>),
+    Side(Arc<upstream::Tls>),
+}
+
+/// Files that are followed.
 #[derive(Debug)]
 struct Watched {
-    files: ListenTls,
-    terms: Arc<Terms>,
-    /// What the files held when they were looked at last; empty before that.
+    holder: Holder,
+    /// What the files held when they were looked at last; empty before that, so that what was changed meanwhile is looked at once more.
     seen: String,
     /// Whether what they held then could be used.
     good: bool,
 }
 
 impl Watched {
-    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        let pairs = self.files.certificates.iter();
-        pairs
-            .flat_map(|pair| [&pair.cert, &pair.key])
-            .chain(&self.files.client_ca)
+    fn new(holder: Holder) -> Self {
+        Self {
+            holder,
+            seen: String::new(),
+            good: true,
+        }
+    }
+
+    fn is_of(&self, side: &Arc<upstream::Tls>) -> bool {
+        matches!(&self.holder, Holder::Side(tls) if Arc::ptr_eq(tls, side))
+    }
+
+    fn paths(&self) -> Vec<&PathBuf> {
+        match &self.holder {
+            Holder::Listener(files, _) => {
+                let pairs = files.certificates.iter();
+                let pairs = pairs.flat_map(|pair| [&pair.cert, &pair.key]);
+                pairs.chain(&files.client_ca).collect()
+            }
+            Holder::Side(tls) => tls.paths().collect(),
+        }
     }
 
     fn identity(&self) -> String {
-        let contents = self.paths().map(|path| match present(path) {
+        let contents = self.paths().into_iter().map(|path| match present(path) {
             Ok(bytes) => config::sha256(&bytes),
             Err(error) => error.to_string(),
         });
@@ -123,81 +149,66 @@ impl Watched {
         let first = std::mem::replace(&mut self.seen, identity).is_empty();
         let result = self.replace();
         self.good = result.is_ok();
-        let file = self.files.certificates[0].cert.display();
+        let file = self.paths()[0].display();
         match result {
             Ok(()) if first => {}
             Ok(()) => tracing::info!(%file, "new certificates are in force"),
             Err(error) => tracing::error!(
                 %file,
-                error = &error as &dyn Error,
+                error = &*error as &dyn Error,
                 "new certificates can't be used; the old ones stay"
             ),
         }
     }
 
-    fn replace(&self) -> Result<(), TlsError> {
-        let Some(tls) = &self.terms.tls else {
-            return Ok(());
-        };
-        tls.replace(&material(&self.files)?)
-            .map_err(|error| blame(&self.files, error))
+    fn replace(&self) -> Result<(), Box<dyn Error>> {
+        match &self.holder {
+            Holder::Listener(files, terms) => {
+                if let Some(tls) = &terms.tls {
+                    tls.replace(&material(files)?)
+                        .map_err(|error| blame(files, error))?;
+                }
+            }
+            Holder::Side(tls) => tls.reload()?,
+        }
+        Ok(())
     }
 }
 
-/// Follows the files of all listeners until the proxy stops.
+/// Follows the files of all listeners, and of the sides in force, until the proxy stops.
 #[derive(Debug)]
 pub(super) struct Renewal {
     watched: Vec<Watched>,
+    live: Arc<Live>,
     telemetry: Arc<Telemetry>,
 }
 
-impl Renewal {
-    /// Of listeners that have started: what they need could be read.
-    pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
-        telemetry.process().certificates_good.set(1);
+/// Hears of changes of files. Without a watcher its channel is closed, and the poll is all there is.
+#[derive(Debug)]
+struct Ear {
+    paths: Vec<PathBuf>,
+    watcher: Option<RecommendedWatcher>,
+    events: UnboundedReceiver<()>,
+}
+
+impl Ear {
+    fn new(paths: Vec<PathBuf>) -> Self {
+        let (heard, events) = mpsc::unbounded_channel();
+        let names = paths.iter().flat_map(|path| names_of(path)).collect();
         Self {
-            watched: Vec::new(),
-            telemetry,
-        }
-    }
-
-    /// Follows a listener's files, if it has any.
-    pub(super) fn follow(&mut self, listen: &Listen, terms: &Arc<Terms>) {
-        if let Some(files) = &listen.tls {
-            self.watched.push(Watched {
-                files: files.clone(),
-                terms: Arc::clone(terms),
-                // What was changed while the proxy started is looked at once more.
-                seen: String::new(),
-                good: true,
-            });
-        }
-    }
-
-    pub(super) async fn run(mut self) {
-        if self.watched.is_empty() {
-            return std::future::pending().await;
-        }
-        let (heard, mut events) = mpsc::unbounded_channel();
-        let names = self.watched.iter().flat_map(Watched::paths);
-        let mut watcher = listen(heard, names.flat_map(|path| names_of(path)).collect());
-        loop {
-            if let Some(watcher) = &mut watcher {
-                self.watch_folders(watcher);
-            }
-            self.look(&mut events).await;
-            // Without a watch the channel is closed, and the poll is all there is.
-            tokio::select! {
-                Some(()) = events.recv() => {}
-                () = sleep(POLL) => {}
-            }
+            watcher: listen(heard, names),
+            paths,
+            events,
         }
     }
 
     /// Watches the folders of the files, and those that links lead to; again each time, since a folder may be replaced.
-    fn watch_folders(&self, watcher: &mut RecommendedWatcher) {
+    fn watch_folders(&mut self) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
         let mut folders = BTreeSet::new();
-        for path in self.watched.iter().flat_map(Watched::paths) {
+        for path in &self.paths {
             for path in [Some(path.clone()), fs::canonicalize(path).ok()]
                 .into_iter()
                 .flatten()
@@ -214,16 +225,93 @@ impl Renewal {
         }
     }
 
-    /// Takes what has changed, once it has been quiet for a while: a chain and its key are two files.
-    async fn look(&mut self, events: &mut UnboundedReceiver<()>) {
+    /// Waits until it has been quiet for a while: a chain and its key are two files.
+    async fn settle(&mut self) {
         for _ in 0..MOST_WAITS {
-            if timeout(QUIET, events.recv()).await.is_err() {
+            if timeout(QUIET, self.events.recv()).await.is_err() {
                 break;
             }
         }
+    }
+}
+
+impl Renewal {
+    /// Of listeners that have started: what they need could be read.
+    pub(super) fn new(live: Arc<Live>, telemetry: Arc<Telemetry>) -> Self {
+        telemetry.process().certificates_good.set(1);
+        Self {
+            watched: Vec::new(),
+            live,
+            telemetry,
+        }
+    }
+
+    /// Follows a listener's files, if it has any.
+    pub(super) fn follow(&mut self, listen: &Listen, terms: &Arc<Terms>) {
+        if let Some(files) = &listen.tls {
+            let holder = Holder::Listener(files.clone(), Arc::clone(terms));
+            self.watched.push(Watched::new(holder));
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut changes = self.live.changes();
+        let mut ear: Option<Ear> = None;
+        loop {
+            self.take_sides();
+            let paths = self.watched.iter().flat_map(Watched::paths);
+            let paths: Vec<_> = paths.cloned().collect();
+            if paths.is_empty() {
+                ear = None;
+                self.show();
+                if changes.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+                continue;
+            }
+            let ear = match &mut ear {
+                Some(ear) if ear.paths == paths => ear,
+                other => other.insert(Ear::new(paths)),
+            };
+            ear.watch_folders();
+            ear.settle().await;
+            self.look();
+            tokio::select! {
+                Some(()) = ear.events.recv() => {}
+                Ok(()) = changes.changed() => {}
+                () = sleep(POLL) => {}
+            }
+        }
+    }
+
+    /// Follows the files of the sides in force, and no others.
+    fn take_sides(&mut self) {
+        let plan = self.live.snapshot();
+        let groups = Side::BOTH.map(|side| plan.unmatched.group(side));
+        let sides = groups.into_iter().filter_map(|group| group.common().tls());
+        // One that believes whom this machine believes has none.
+        let sides: Vec<_> = sides.filter(|tls| tls.paths().next().is_some()).collect();
+        self.watched.retain(|watched| match &watched.holder {
+            Holder::Listener(..) => true,
+            Holder::Side(tls) => sides.iter().any(|side| Arc::ptr_eq(side, tls)),
+        });
+        for side in sides {
+            if !self.watched.iter().any(|watched| watched.is_of(side)) {
+                let holder = Holder::Side(Arc::clone(side));
+                self.watched.push(Watched::new(holder));
+            }
+        }
+    }
+
+    /// Takes what has changed.
+    fn look(&mut self) {
         for watched in &mut self.watched {
             watched.look();
         }
+        self.show();
+    }
+
+    fn show(&self) {
         let good = self.watched.iter().all(|watched| watched.good);
         let process = self.telemetry.process();
         process.certificates_good.set(u64::from(good));

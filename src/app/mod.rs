@@ -5,6 +5,7 @@
 mod certificates;
 mod control;
 mod failure;
+mod files;
 mod given;
 mod handover;
 mod listeners;

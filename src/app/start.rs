@@ -108,7 +108,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         admin: listeners.admin.local_addr()?,
         held,
     };
-    let mut renewal = Renewal::new(Arc::clone(&shared.telemetry));
+    let mut renewal = Renewal::new(Arc::clone(&shared.live), Arc::clone(&shared.telemetry));
     let started = shared.live.snapshot();
     for (listen, listener) in started
         .settings

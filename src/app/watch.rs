@@ -2,14 +2,15 @@
 //!
 //! The directory is watched, not the file: an editor that renames over it, or Kubernetes' `..data` link, replaces the file.
 
+use crate::app::files;
 use crate::config::{self, Problem, Settings, Severity};
 use crate::plan::Live;
-use crate::store::StateDir;
+use crate::store::{StateDir, bytes, present};
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::error::Error;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,6 @@ use tokio::time::{sleep, timeout};
 pub(super) const QUIET: Duration = Duration::from_millis(100);
 /// How often the file is looked at even if nothing was heard of it.
 pub(super) const POLL: Duration = Duration::from_secs(5);
-/// More bytes than this are no file of routes, and would only fill the memory.
-const MOST: u64 = 16 << 20;
 
 /// The file that is followed.
 #[derive(Clone, Debug)]
@@ -53,28 +52,6 @@ pub fn read(path: &Path) -> Reading {
     check(path, bytes(path))
 }
 
-/// A file's bytes, unless they are more than any file of routes has.
-fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut file = fs::File::open(path)?.take(MOST + 1);
-    file.read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST {
-        return Err(io::Error::other("it has more than 16 MiB"));
-    }
-    Ok(bytes)
-}
-
-/// What stands in the place of a file that is followed. A pipe or a device is not opened: that may wait for ever, and the
-/// admin API waits in the same thread.
-pub(super) fn present(path: &Path) -> io::Result<Vec<u8>> {
-    let kind = fs::metadata(path)?.file_type();
-    if kind.is_file() || kind.is_dir() {
-        bytes(path)
-    } else {
-        Err(io::Error::other("it is a pipe, a socket or a device"))
-    }
-}
-
 /// Checks content as if it stood in this file.
 #[must_use]
 pub fn check(path: &Path, content: io::Result<Vec<u8>>) -> Reading {
@@ -95,12 +72,17 @@ pub fn check(path: &Path, content: io::Result<Vec<u8>>) -> Reading {
     match config::decode(&bytes) {
         Ok(decoded) => {
             let folder = path.parent().unwrap_or_else(|| Path::new(""));
-            let loaded = config::load(decoded, folder, &environment);
+            let config::Loaded {
+                settings,
+                mut problems,
+            } = config::load(decoded, folder, &environment);
+            let found = settings.as_ref().map(|good| files::problems(good, decoded));
+            problems.extend(found.into_iter().flatten());
             Reading {
                 text,
                 identity,
-                settings: loaded.settings,
-                problems: loaded.problems,
+                settings: settings.filter(|_| config::is_valid(&problems)),
+                problems,
             }
         }
         Err(problem) => Reading {

@@ -3,7 +3,7 @@
 use crate::config::address;
 use crate::config::limits;
 use crate::config::log;
-use crate::config::problem::{Fault, Problem, is_valid};
+use crate::config::problem::{Fault, Lines, Problem, is_valid};
 use crate::config::route::{self, Placed};
 use crate::config::section::{Found, Section};
 use crate::config::server;
@@ -52,6 +52,30 @@ pub fn load(text: &str, file_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -
 pub fn repaired(text: &str) -> Option<String> {
     let source = Source::new(text);
     source.readable.then_some(source.toml)
+}
+
+/// An error about a value that is good as a text, at its place; at that of what it stands in, where the text does not have it.
+#[must_use]
+pub fn problem_at(
+    text: &str,
+    keys: &[&str],
+    code: &'static str,
+    message: String,
+    hint: &str,
+) -> Problem {
+    let (tree, _) = DeTable::parse_recoverable(text);
+    let mut table = Some(tree.get_ref());
+    let (mut span, mut path) = (0..0, Vec::new());
+    for key in keys {
+        let Some(value) = table.and_then(|table| table.get(*key)) else {
+            break;
+        };
+        span = value.span();
+        path.push(*key);
+        table = value.get_ref().as_table();
+    }
+    let fault = Fault::error(code, message).hint(hint);
+    fault.at(&Lines::new(text), &span, &path.join("."))
 }
 
 fn walk(source: &Source<'_>, file_dir: &Path, env: Env<'_>) -> (Option<Settings>, Vec<Problem>) {
@@ -209,6 +233,6 @@ fn leads_to(url: &Url, own: &ListenAddress) -> bool {
             host.parse()
                 .is_ok_and(|ip| address::clash(own, &SocketAddr::new(ip, port)))
         }),
-        (Url::Http(_), ListenAddress::Unix(_)) => false,
+        (Url::Http(_) | Url::Https(_), ListenAddress::Unix(_)) => false,
     }
 }

@@ -24,13 +24,14 @@ mod statement;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod tls;
 pub mod units;
 mod upstream;
 mod url;
 mod walk;
 mod words;
 
-pub use load::{Loaded, load, repaired};
+pub use load::{Loaded, load, problem_at, repaired};
 pub use problem::{Problem, Report, Severity, decode, is_valid};
 pub use render::{Colour, render};
 pub use restart::{restart_required, sha256};

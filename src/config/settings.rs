@@ -105,9 +105,9 @@ pub struct ListenTls {
 }
 
 /// A certificate chain and its private key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CertificateFiles {
-    /// The chain, the server's own certificate first.
+    /// The chain, the server's or client's own certificate first.
     pub cert: PathBuf,
     /// The key.
     pub key: PathBuf,
@@ -171,6 +171,8 @@ pub struct Upstream {
     pub in_flight: usize,
     /// Whether the side is left alone for a while when it fails too often: copies always, requests only where old is asked instead.
     pub breaker: bool,
+    /// TLS with the side, exactly if one of its urls is of https.
+    pub tls: Option<SideTls>,
     /// How each endpoint is checked, if it is.
     pub health: Option<Health>,
 }
@@ -180,8 +182,21 @@ pub struct Upstream {
 pub enum Url {
     /// Host name or address literal, and the port unless it is 80: `127.0.0.1:7001`, `tags.internal`.
     Http(http::uri::Authority),
+    /// The same inside TLS, with the port unless it is 443.
+    Https(http::uri::Authority),
     /// The path of a Unix socket; like `state_dir`.
     Unix(PathBuf),
+}
+
+/// TLS with a side: files in PEM, with paths like that of `state_dir`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SideTls {
+    /// Certificates of those who may have signed the side's; `None` for those that this machine believes.
+    pub ca: Option<PathBuf>,
+    /// What the side is shown, if it asks.
+    pub identity: Option<CertificateFiles>,
+    /// What the side's certificate must be for, in place of the url's host; a valid name or address.
+    pub server_name: Option<String>,
 }
 
 impl Url {
@@ -189,7 +204,7 @@ impl Url {
     #[must_use]
     pub fn authority(&self) -> Option<&http::uri::Authority> {
         match self {
-            Self::Http(authority) => Some(authority),
+            Self::Http(authority) | Self::Https(authority) => Some(authority),
             Self::Unix(_) => None,
         }
     }
@@ -197,7 +212,10 @@ impl Url {
     /// The port, where the url names none.
     #[must_use]
     pub fn default_port(&self) -> u16 {
-        80
+        match self {
+            Self::Https(_) => 443,
+            Self::Http(_) | Self::Unix(_) => 80,
+        }
     }
 }
 
@@ -205,6 +223,7 @@ impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http(authority) => write!(f, "http://{authority}"),
+            Self::Https(authority) => write!(f, "https://{authority}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }

@@ -3,8 +3,9 @@
 use crate::config::address::check_authority;
 use crate::config::problem::{Fault, shorten};
 use crate::config::scalar;
-use crate::config::section::Section;
-use crate::config::settings::{Health, HostRule, Pool, Upstream};
+use crate::config::section::{Found, Section};
+use crate::config::settings::{Health, HostRule, Pool, SideTls, Upstream, Url};
+use crate::config::tls::side_tls;
 use crate::config::url::urls;
 use crate::config::walk::{Item, Sink};
 use crate::config::words::{self, POOL};
@@ -31,9 +32,18 @@ pub(super) fn upstream(
         Some(pool(&Section::of(item, &POOL, sink)?, sink))
     });
     let pool = pool.good().unwrap_or_default();
+    let tls = side_tls(section, sink, file_dir, urls.as_deref());
     let breaker = section.read(sink, "breaker", Item::bool);
+    let urls = urls?;
+    let is_secured = urls.iter().any(|url| matches!(url, Url::Https(_)));
+    let tls = match tls {
+        Found::Absent => is_secured.then(SideTls::default),
+        Found::Broken => return None,
+        Found::Good(tls) => Some(tls),
+    };
     Some(Upstream {
-        urls: urls?,
+        urls,
+        tls,
         connect_timeout: connect_timeout.good().unwrap_or(Duration::from_secs(1)),
         timeout: timeout.good().unwrap_or(Duration::from_secs(15)),
         host: host.good().unwrap_or(HostRule::Preserve),

@@ -5,10 +5,14 @@ use crate::config::problem::{Fault, shorten};
 use crate::config::section::Section;
 use crate::config::settings::Url;
 use crate::config::walk::{Item, Sink};
+use http::uri::Authority;
+use rustls::pki_types::ServerName;
 use std::path::Path;
 
 /// More addresses of a side than this want a balancer of their own.
 const MOST_URLS: usize = 64;
+
+const NO_SCHEME: &str = "the url does not start with http://, https:// or unix:";
 
 /// The system takes no longer one.
 const LONGEST_UNIX_PATH: usize = 107;
@@ -53,7 +57,7 @@ pub(super) fn urls(
     complete.then_some(known)
 }
 
-/// `http://HOST[:PORT]` or `unix:PATH`; `${NAME}` in it reads the environment.
+/// `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:PATH`; `${NAME}` in it reads the environment.
 fn url(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<Url> {
     let written = item.text(sink)?;
     let filled = fill(written, item, sink)?;
@@ -82,20 +86,11 @@ fn parse_url(text: &str, file_dir: &Path) -> Result<Url, (usize, Fault)> {
         return unix_url(path, file_dir).map_err(|message| ("unix:".len(), bad(message)));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err((0, bad("the url does not start with http:// or unix:")));
+        return Err((0, bad(NO_SCHEME)));
     };
-    if scheme.eq_ignore_ascii_case("https") {
-        let fault = Fault::error(
-            "not-implemented",
-            "TLS towards a side is not implemented in this version",
-        );
-        return Err((
-            0,
-            fault.hint("write http://, or put a TLS proxy in between"),
-        ));
-    }
-    if !scheme.eq_ignore_ascii_case("http") {
-        return Err((0, bad("the url does not start with http:// or unix:")));
+    let is_secured = scheme.eq_ignore_ascii_case("https");
+    if !is_secured && !scheme.eq_ignore_ascii_case("http") {
+        return Err((0, bad(NO_SCHEME)));
     }
     let start = text.len() - rest.len();
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -115,10 +110,16 @@ fn parse_url(text: &str, file_dir: &Path) -> Result<Url, (usize, Fault)> {
             None => (at, bad("the url can't have a path but /")),
         });
     }
-    authority
+    let authority: Authority = authority
         .parse()
-        .map(Url::Http)
-        .map_err(|_| (start, bad("this is no host and port")))
+        .map_err(|_| (start, bad("this is no host and port")))?;
+    if !is_secured {
+        return Ok(Url::Http(authority));
+    }
+    if ServerName::try_from(authority.host().trim_matches(['[', ']'])).is_err() {
+        return Err((start, bad("no certificate can be for this host")));
+    }
+    Ok(Url::Https(authority))
 }
 
 fn unix_url(path: &str, file_dir: &Path) -> Result<Url, &'static str> {
@@ -215,7 +216,10 @@ mod tests {
         let long = |length: usize| format!("unix:/{}", "x".repeat(length - 1));
         check(&long(107), Ok(&long(107)));
         check(&long(108), Err((5, "bad-url")));
-        check("https://x", Err((0, "not-implemented")));
+        check("https://x", Ok("https://x"));
+        check("HTTPS://[::1]:7443/", Ok("https://[::1]:7443"));
+        check("https://a-:1", Err((8, "bad-url")));
+        check("https://a/b", Err((9, "bad-url")));
         check("127.0.0.1:7001", Err((0, "bad-url")));
         check("ftp://x", Err((0, "bad-url")));
         check("http://", Err((7, "bad-url")));
@@ -234,7 +238,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
         #[test]
-        fn a_url_is_read_or_refused_at_a_place_in_it(text in "(http://|unix:)?\\PC{0,20}") {
+        fn a_url_is_read_or_refused_at_a_place_in_it(text in "(https?://|unix:)?\\PC{0,20}") {
             match parse_url(&text, Path::new("")) {
                 Ok(url) => prop_assert_ne!(url.authority().and_then(|host| host.port_u16()), Some(0)),
                 Err((at, _)) => prop_assert!(text.is_char_boundary(at)),

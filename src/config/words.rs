@@ -113,14 +113,21 @@ pub(super) const OLD: Words = Words {
         "pool",
         "breaker",
         "health",
+        "tls",
     ],
-    later: &["protocol", "tls", "twin"],
+    later: &["protocol", "twin"],
 };
 
 pub(super) const NEW: Words = Words {
     place: "[new]",
     known: OLD.known,
-    later: &["protocol", "tls"],
+    later: &["protocol"],
+};
+
+pub(super) const SIDE_TLS: Words = Words {
+    place: "`tls` of a side",
+    known: &["ca", "cert", "key", "server_name"],
+    later: &[],
 };
 
 pub(super) const POOL: Words = Words {
@@ -189,7 +196,7 @@ pub(super) const COMPARE: Words = Words {
     later: &["recheck", "lag", "settle", "shape", "map"],
 };
 
-const ALL: [&Words; 18] = [
+const ALL: [&Words; 19] = [
     &TOP,
     &MIGRATION,
     &SERVER,
@@ -200,6 +207,7 @@ const ALL: [&Words; 18] = [
     &HTTP2,
     &OLD,
     &NEW,
+    &SIDE_TLS,
     &POOL,
     &LOG,
     &SAMPLES,

@@ -55,7 +55,7 @@ impl Sides {
 
 fn loopback(url: &Url) -> Result<SocketAddr, String> {
     let Url::Http(authority) = url else {
-        return Err("which has no port".to_owned());
+        return Err("which is not http".to_owned());
     };
     let host = authority
         .host()

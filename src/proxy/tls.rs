@@ -3,16 +3,17 @@
 //! There is one provider of cryptography, ring, and it is always named: a default of the process would panic with two in one tree.
 
 use crate::proxy::socket::{Protocol, Socket};
+use crate::upstream::pem::{RootsError, certificates, roots};
 use arc_swap::ArcSwap;
+use rustls::ServerConfig;
 use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::server::{
     ClientHello, ParsedCertificate, ResolvesServerCert, VerifierBuilderError, WebPkiClientVerifier,
 };
 use rustls::sign::CertifiedKey;
-use rustls::{RootCertStore, ServerConfig};
 use std::io;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
@@ -116,7 +117,11 @@ fn config(material: &Material) -> Result<ServerConfig, MaterialError> {
     let builder = match &material.client_ca {
         None => builder.with_no_client_auth(),
         Some(pem) => {
-            let roots = Arc::new(roots(pem)?);
+            let roots = roots(pem).map_err(|error| match error {
+                RootsError::None(error) => MaterialError::ClientCa(error),
+                RootsError::Unusable(error) => MaterialError::Root(error),
+            })?;
+            let roots = Arc::new(roots);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
             builder.with_client_cert_verifier(
                 verifier.map_err(|error| MaterialError::Verifier(Box::new(error)))?,
@@ -135,29 +140,12 @@ fn certified(
     pair: &Pair,
     provider: &CryptoProvider,
 ) -> Result<Arc<CertifiedKey>, MaterialError> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&pair.chain)
-        .collect::<Result<_, _>>()
-        .map_err(|error| MaterialError::Chain(number, Some(error)))?;
-    if chain.is_empty() {
-        return Err(MaterialError::Chain(number, None));
-    }
+    let chain = certificates(&pair.chain).map_err(|error| MaterialError::Chain(number, error))?;
     let key = PrivateKeyDer::from_pem_slice(&pair.key)
         .map_err(|error| MaterialError::Key(number, error))?;
     CertifiedKey::from_der(chain, key, provider)
         .map(Arc::new)
         .map_err(|error| MaterialError::Pair(number, error))
-}
-
-fn roots(pem: &[u8]) -> Result<RootCertStore, MaterialError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| MaterialError::ClientCa(Some(error)))?;
-        roots.add(certificate).map_err(MaterialError::Root)?;
-    }
-    if roots.is_empty() {
-        return Err(MaterialError::ClientCa(None));
-    }
-    Ok(roots)
 }
 
 /// Chooses a certificate: the first that has the name that the client asks for (a wildcard has it too), else the first of all.

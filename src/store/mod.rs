@@ -6,12 +6,14 @@
 
 mod side_text;
 
+pub mod file;
 pub mod mismatch;
 pub mod redact;
 pub mod ring;
 pub mod state;
 pub mod target;
 
+pub use file::{bytes, present};
 pub use mismatch::{Answered, FieldRow, KeyText, Mismatch};
 pub use redact::Redactor;
 pub use ring::Mismatches;

@@ -28,7 +28,7 @@ async fn ask(endpoint: &Endpoint, health: &Health) -> bool {
         return false;
     };
     let request = request(endpoint, health);
-    if stream.write_all(&request).await.is_err() {
+    if stream.write_all(&request).await.is_err() || stream.flush().await.is_err() {
         return false;
     }
     status(&mut stream).await.is_some_and(|class| class == b'2')

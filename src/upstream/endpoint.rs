@@ -10,6 +10,7 @@ use crate::upstream::flight::{Bounds, Flights};
 use crate::upstream::guard::Guard;
 use crate::upstream::outliers::{Outliers, Standing};
 use crate::upstream::place::Place;
+use crate::upstream::tls::Tls;
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::fmt;
@@ -44,6 +45,8 @@ pub struct Common {
     shadow: Limits,
     /// By role.
     guards: [Arc<Guard>; 2],
+    /// For urls of https.
+    tls: Option<Arc<Tls>>,
     started: Instant,
     outliers: Mutex<Outliers>,
     each: Box<[Shared]>,
@@ -107,7 +110,7 @@ impl Endpoint {
             id,
             index,
             own_host: own_host(url),
-            place: Place::new(url),
+            place: Place::new(url, common.tls()),
             common,
         }
     }
@@ -306,6 +309,7 @@ impl Common {
                 ..settings.pool.clone()
             }),
             guards: [Guard::new(), Guard::new()],
+            tls: settings.tls.as_ref().map(|files| Arc::new(Tls::new(files))),
             started: Instant::now(),
             outliers: Mutex::new(Outliers::new(settings.urls.len())),
             each: settings.urls.iter().map(|_| Shared::default()).collect(),
@@ -347,6 +351,12 @@ impl Common {
         };
         let waiting = &self.metrics().waiting;
         self.flights.wait(bounds, pool, waiting).await
+    }
+
+    /// TLS with the side, if it is spoken.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Arc<Tls>> {
+        self.tls.as_ref()
     }
 
     /// The breaker of a role.

@@ -2,13 +2,14 @@
 
 use crate::message::body::BodyError;
 use crate::telemetry::UpstreamError;
+use crate::upstream::tls::as_refusal;
 use std::error::Error;
 use std::io;
 
 /// What went wrong before the head of an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The connection could not be made.
+    /// The connection could not be made, or inside TLS one of the two did not believe the other.
     #[error("connecting failed")]
     Connect(#[source] io::Error),
     /// The connection was not made in time.
@@ -60,17 +61,21 @@ impl Fault {
     #[must_use]
     pub fn from_hyper(error: hyper::Error) -> Self {
         if clients_part(&error).is_some() {
-            Self::Client(error)
-        } else if error.is_parse() || is_bad_framing(&error) {
-            Self::Protocol(error)
-        } else {
-            Self::Reset(Box::new(error))
+            return Self::Client(error);
+        }
+        match as_refusal(error) {
+            Ok(refused) => Self::Connect(refused),
+            Err(error) if error.is_parse() || is_bad_framing(&error) => Self::Protocol(error),
+            Err(error) => Self::Reset(Box::new(error)),
         }
     }
 
     /// The connection broke, outside hyper.
     pub(super) fn broken(error: io::Error) -> Self {
-        Self::Reset(Box::new(error))
+        match as_refusal(error) {
+            Ok(refused) => Self::Connect(refused),
+            Err(error) => Self::Reset(Box::new(error)),
+        }
     }
 }
 

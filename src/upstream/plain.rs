@@ -42,6 +42,8 @@ pub(super) struct Plain {
     /// The head of the request under way, or of the last one, and how much of it was sent.
     head: Vec<u8>,
     sent: usize,
+    /// Some of that may not have left.
+    kept_back: bool,
     method: Method,
     /// Bytes of the answer's body that have not come.
     owed: u64,
@@ -77,6 +79,7 @@ impl Plain {
             grown: 0,
             head: Vec::new(),
             sent: 0,
+            kept_back: false,
             method: Method::GET,
             owed: 0,
             spent: false,
@@ -96,14 +99,22 @@ impl Plain {
         };
         self.head.clear();
         self.sent = 0;
+        self.kept_back = self.stream.keeps_back();
         write_head(&taken, &mut self.head);
         self.method.clone_from(taken.method());
         true
     }
 
-    /// Whether the connection has been closed, or speaks without having been asked. For a connection at rest.
-    pub(super) fn is_open(&mut self, cx: &mut Context<'_>) -> bool {
-        !self.spent && self.read.is_empty() && self.poll_read(cx, 1).is_pending()
+    /// Why there is nothing more to be said: the connection has been closed, or speaks without having been asked. For a connection at rest.
+    pub(super) fn ending(&mut self, cx: &mut Context<'_>) -> Option<io::Error> {
+        if !self.spent && self.read.is_empty() {
+            match self.poll_read(cx, 1) {
+                Poll::Pending => return None,
+                Poll::Ready(Err(error)) => return Some(error),
+                Poll::Ready(Ok(_)) => {}
+            }
+        }
+        Some(io::ErrorKind::UnexpectedEof.into())
     }
 
     /// Whether it takes another request.
@@ -130,7 +141,7 @@ impl Plain {
 
     /// Whether all of the request was sent.
     pub(super) fn has_sent(&self) -> bool {
-        self.sent == self.head.len()
+        self.sent == self.head.len() && !self.kept_back
     }
 
     /// The request that was taken last, made anew from what was sent.
@@ -141,13 +152,20 @@ impl Plain {
     /// Sends the request that was taken, and reads the head of its answer.
     pub(super) fn poll_ask(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
         let mut broken = None;
-        while !self.has_sent() && broken.is_none() {
+        while self.sent < self.head.len() && broken.is_none() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.head[self.sent..]) {
                 Poll::Ready(Ok(0)) => broken = Some(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(written)) => self.sent += written,
                 // Who does not take the whole of it may have said why.
                 Poll::Ready(Err(error)) => broken = Some(error),
                 Poll::Pending => break,
+            }
+        }
+        if self.kept_back && broken.is_none() {
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.kept_back = self.sent < self.head.len(),
+                Poll::Ready(Err(error)) => broken = Some(error),
+                Poll::Pending => {}
             }
         }
         loop {

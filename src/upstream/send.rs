@@ -200,17 +200,18 @@ pub async fn send(
             }
             let reused = wire.reused;
             drop(wire);
-            match fault {
-                Fault::Reset(_) if dispatch.request.is_some() => {
-                    if group.is_several() && !reused {
-                        count(endpoint, pools.role(), &fault);
-                    }
-                    let another = group.pick_after(endpoint);
-                    let in_flight = in_flight.move_to(another);
-                    Box::pin(again(pools, another, in_flight, dispatch)).await
-                }
-                fault => Err(counted(endpoint, pools.role(), fault)),
+            // Whoever was refused before anything was said would be refused here again.
+            let may_go = matches!(fault, Fault::Reset(_))
+                || group.is_several() && matches!(fault, Fault::Connect(_));
+            if !may_go || dispatch.request.is_none() {
+                return Err(counted(endpoint, pools.role(), fault));
             }
+            if group.is_several() && !reused {
+                count(endpoint, pools.role(), &fault);
+            }
+            let another = group.pick_after(endpoint);
+            let in_flight = in_flight.move_to(another);
+            Box::pin(again(pools, another, in_flight, dispatch)).await
         }
         Asked::Late => Err(counted(endpoint, pools.role(), Fault::Timeout)),
     }

@@ -114,9 +114,8 @@ impl Wire {
         let Talk::Plain(plain) = &mut self.talk else {
             return Box::pin(self.ask_hyper(request, due)).await;
         };
-        if !plain.is_open(&mut Context::from_waker(Waker::noop())) {
-            let closed = io::ErrorKind::UnexpectedEof.into();
-            return Asked::Failed(Fault::broken(closed));
+        if let Some(error) = plain.ending(&mut Context::from_waker(Waker::noop())) {
+            return Asked::Failed(Fault::broken(error));
         }
         if !plain.take(request) {
             return Box::pin(self.ask_hyper(request, due)).await;
@@ -295,7 +294,10 @@ impl Wire {
     /// Whether the other end has kept the connection open and silent. For a connection at rest.
     pub(super) fn is_open(&mut self) -> bool {
         match &mut self.talk {
-            Talk::Plain(plain) => plain.is_open(&mut Context::from_waker(Waker::noop())),
+            Talk::Plain(plain) => {
+                let nobody = &mut Context::from_waker(Waker::noop());
+                plain.ending(nobody).is_none()
+            }
             Talk::Hyper(client) => client.is_open(),
             Talk::Nobody => false,
         }

@@ -47,6 +47,7 @@ mod state;
 mod supervised;
 mod tidy;
 mod tls;
+mod tls_sides;
 mod trailers;
 mod tunnel;
 mod unix_sides;

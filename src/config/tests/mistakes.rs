@@ -100,13 +100,8 @@ fn unknown_keys_and_keys_of_later_versions() {
         "max_age = \"1s\"",
         "8:1-8:8 not-implemented samples.max_age",
     );
-    for key in ["protocol = \"h1\"", "tls = {}"] {
-        let name = key.split(' ').next().unwrap();
-        check_line(
-            key,
-            &format!("7:1-7:{} not-implemented new.{name}", name.len() + 1),
-        );
-    }
+    check_line("protocol = \"h1\"", "7:1-7:9 not-implemented new.protocol");
+    check_line("tls = {}", "7:7-7:9 bad-value new.tls");
     check_line("urls = []", "7:8-7:10 bad-url new.urls");
     check_line("health = \"POST /x\"", "7:10-7:19 bad-value new.health");
     check_line("health = \"GET x\"", "7:10-7:17 bad-value new.health");
@@ -465,7 +460,9 @@ fn urls() {
         );
         assert_eq!(found(&text), [expected], "{url}");
     };
-    check("https://a", "6:8-6:9 not-implemented new.url");
+    check("ftp://a", "6:8-6:9 bad-url new.url");
+    check("https://a-", "6:16-6:17 bad-url new.url");
+    check("unix:", "6:13-6:14 bad-url new.url");
     check("http://a/v2", "6:16-6:17 bad-url new.url");
     check("http://a/?x", "6:17-6:18 bad-url new.url");
     check("http://u@a", "6:15-6:16 bad-url new.url");

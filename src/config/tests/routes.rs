@@ -146,7 +146,7 @@ listen = "localhost:8080"
 worker = 2
 
 [old]
-url = "https://127.0.0.1:7001"
+url = "ftp://127.0.0.1:7001"
 timeout = "15 seconds"
 
 [new]
@@ -172,7 +172,7 @@ shadow = 100
             "4:9-4:14 bad-value migration.serve",
             "7:10-7:26 bad-address server.listen",
             "8:1-8:7 unknown-key server.worker",
-            "11:8-11:9 not-implemented old.url",
+            "11:8-11:9 bad-url old.url",
             "12:11-12:23 bad-duration old.timeout",
             "15:7-15:28 syntax",
             "20:9-20:22 unknown-placeholder route[0].key",

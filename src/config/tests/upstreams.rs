@@ -1,7 +1,8 @@
 //! Several addresses of a side, and how they are checked.
 
 use super::{HEAD, good, read};
-use crate::config::settings::Health;
+use crate::config::problem_at;
+use crate::config::settings::{CertificateFiles, Health, SideTls};
 use http::Method;
 
 /// A file whose old side has these lines in place of its url.
@@ -55,4 +56,88 @@ fn a_list_of_urls_names_each_once_and_at_least_one() {
         "urls = [\"http://127.0.0.1:8080\"]",
         &[("own-address", "old.urls")],
     );
+}
+
+#[test]
+fn a_side_of_https_has_tls() {
+    let tls = |lines: &str| good(&old(lines)).old.tls;
+    assert_eq!(tls("url = \"http://a\""), None);
+    assert_eq!(tls("url = \"unix:/a\""), None);
+    assert_eq!(
+        tls("urls = [\"http://a\", \"https://a\"]"),
+        Some(SideTls::default())
+    );
+    let all = "tls = { ca = \"ca.pem\", cert = \"c.pem\", key = \"/c.key\", server_name = \"b\" }";
+    let expected = SideTls {
+        ca: Some("/srv/ca.pem".into()),
+        identity: Some(CertificateFiles {
+            cert: "/srv/c.pem".into(),
+            key: "/c.key".into(),
+        }),
+        server_name: Some("b".to_owned()),
+    };
+    assert_eq!(tls(&format!("url = \"https://a\"\n{all}")), Some(expected));
+}
+
+#[test]
+fn tls_of_a_side_is_whole_and_used() {
+    let check = |url: &str, tls: &str, expected: &[(&str, &str)]| {
+        let text = old(&format!("url = \"{url}\"\ntls = {tls}"));
+        let problems = read(&text).problems;
+        let found: Vec<_> = problems.iter().map(|p| (p.code, &*p.path)).collect();
+        assert_eq!(found, expected, "{url} {tls}");
+    };
+    let unused = [("bad-value", "old.tls")];
+    check("http://a", "{}", &unused);
+    check("unix:a", "{ ca = \"ca.pem\" }", &unused);
+    let secured = "https://a";
+    check(secured, "{}", &[]);
+    check(secured, "true", &[("wrong-type", "old.tls")]);
+    check(
+        secured,
+        "{ cert = \"c\" }",
+        &[("missing-key", "old.tls.key")],
+    );
+    check(
+        secured,
+        "{ key = \"c\" }",
+        &[("missing-key", "old.tls.cert")],
+    );
+    check(secured, "{ ca = \"\" }", &[("bad-value", "old.tls.ca")]);
+    check(
+        secured,
+        "{ client_ca = \"x\" }",
+        &[("unknown-key", "old.tls.client_ca")],
+    );
+    for name in ["", "a b", "https://a", "a:1", "-"] {
+        check(
+            secured,
+            &format!("{{ server_name = \"{name}\" }}"),
+            &[("bad-host", "old.tls.server_name")],
+        );
+    }
+    for name in ["*.a", "a.b", "::1", "127.0.0.1"] {
+        let problems = read(&old(&format!(
+            "url = \"https://a\"\ntls = {{ server_name = \"{name}\" }}"
+        )))
+        .problems;
+        assert_eq!(problems.is_empty(), name != "*.a", "{name}");
+    }
+}
+
+#[test]
+fn a_problem_that_shows_later_has_the_nearest_place() {
+    let check = |text: &str, expected: (usize, usize, &str)| {
+        let keys = ["old", "tls", "ca"];
+        let problem = problem_at(text, &keys, "bad-tls", String::new(), "");
+        assert_eq!(
+            (problem.line, problem.column, &*problem.path),
+            expected,
+            "{text}"
+        );
+    };
+    check("[old]\ntls = { ca = \"x\" }", (2, 14, "old.tls.ca"));
+    check("[old.tls]\nca = \"x\"", (2, 6, "old.tls.ca"));
+    check("[old]\ntls = {}", (2, 7, "old.tls"));
+    check("a = 1\n[old]\nurl = \"\"", (2, 1, "old"));
 }

@@ -1,24 +1,24 @@
 //! A real backend over hyper: it records everything that it sees, and answers as the test says.
 
 use super::Gate;
+use super::door::{Door, OpenDoor, Tls};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::net::UnixListener;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A request as the backend saw it.
 #[derive(Clone, Debug)]
@@ -164,6 +164,7 @@ struct State {
     most_at_once: AtomicUsize,
     broken: AtomicUsize,
     sent: AtomicUsize,
+    tls: Option<Tls>,
 }
 
 impl Backend {
@@ -177,9 +178,21 @@ impl Backend {
         address: SocketAddr,
         handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
-        let address = listener.local_addr().unwrap();
-        Self::serve(Some(address), Door::Tcp(listener), handler)
+        Self::serve(Door::tcp(address), None, handler)
+    }
+
+    /// The same inside TLS.
+    pub(crate) fn start_tls(
+        config: ServerConfig,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let door = Door::tcp("127.0.0.1:0".parse().unwrap());
+        Self::serve(door, Some(Tls::new(config)), handler)
+    }
+
+    /// What it is inside TLS.
+    pub(crate) fn tls(&self) -> &Tls {
+        self.state.tls.as_ref().unwrap()
     }
 
     /// The same at a Unix socket.
@@ -187,15 +200,15 @@ impl Backend {
         path: &Path,
         handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let listener = UnixListener::bind(path).unwrap();
-        Self::serve(None, Door::Unix(listener), handler)
+        Self::serve(Door::unix(path), None, handler)
     }
 
     fn serve(
-        address: Option<SocketAddr>,
         door: Door,
+        tls: Option<Tls>,
         handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
+        let address = door.address();
         let state = Arc::new(State {
             handler: Mutex::new(Arc::new(handler)),
             seen: Mutex::default(),
@@ -207,6 +220,7 @@ impl Backend {
             most_at_once: AtomicUsize::new(0),
             broken: AtomicUsize::new(0),
             sent: AtomicUsize::new(0),
+            tls,
         });
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let serving = Arc::clone(&state);
@@ -314,49 +328,6 @@ impl Drop for Backend {
     }
 }
 
-/// Where a backend listens.
-enum Door {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-impl Door {
-    fn open(self) -> OpenDoor {
-        match self {
-            Self::Tcp(listener) => {
-                listener.set_nonblocking(true).unwrap();
-                OpenDoor::Tcp(tokio::net::TcpListener::from_std(listener).unwrap())
-            }
-            Self::Unix(listener) => {
-                listener.set_nonblocking(true).unwrap();
-                OpenDoor::Unix(tokio::net::UnixListener::from_std(listener).unwrap())
-            }
-        }
-    }
-}
-
-enum OpenDoor {
-    Tcp(tokio::net::TcpListener),
-    Unix(tokio::net::UnixListener),
-}
-
-/// A connection, of whatever kind.
-trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
-
-impl OpenDoor {
-    async fn accept(&self) -> Box<dyn Connection> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await.unwrap();
-                stream.set_nodelay(true).unwrap();
-                Box::new(stream)
-            }
-            Self::Unix(listener) => Box::new(listener.accept().await.unwrap().0),
-        }
-    }
-}
-
 async fn accept(door: OpenDoor, state: Arc<State>) {
     loop {
         let stream = door.accept().await;
@@ -365,14 +336,21 @@ async fn accept(door: OpenDoor, state: Arc<State>) {
         state.most_open.fetch_max(open, Ordering::SeqCst);
         let state = Arc::clone(&state);
         tokio::spawn(async move {
-            let service =
-                hyper::service::service_fn(|request| serve(request, number, Arc::clone(&state)));
-            // How a connection ends is seen in `broken` and by the other end.
-            drop(
-                hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await,
-            );
+            let stream = match &state.tls {
+                Some(tls) => tls.secure(stream).await,
+                None => Some(stream),
+            };
+            if let Some(stream) = stream {
+                let service = hyper::service::service_fn(|request| {
+                    serve(request, number, Arc::clone(&state))
+                });
+                // How a connection ends is seen in `broken` and by the other end.
+                drop(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await,
+                );
+            }
             state.open.fetch_sub(1, Ordering::SeqCst);
         });
     }

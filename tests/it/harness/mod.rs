@@ -9,6 +9,7 @@
 
 pub(crate) mod backend;
 pub(crate) mod client;
+pub(crate) mod door;
 pub(crate) mod http2;
 pub(crate) mod manager;
 pub(crate) mod metrics;

@@ -2,10 +2,11 @@
 
 use super::wire::Wire;
 use super::{Client, PATIENCE};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -38,11 +39,28 @@ impl Authority {
         &self.pem
     }
 
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap();
+        roots.add(root).unwrap();
+        roots
+    }
+
     /// A certificate for these names.
     pub(crate) fn sign(&self, names: &[&str]) -> Identity {
+        self.sign_as(names, |_| ())
+    }
+
+    /// One whose time is over.
+    pub(crate) fn sign_expired(&self, names: &[&str]) -> Identity {
+        self.sign_as(names, |params| params.not_after = date_time_ymd(2000, 1, 1))
+    }
+
+    fn sign_as(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(names).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         Identity {
             cert: cert.pem(),
@@ -52,9 +70,7 @@ impl Authority {
 
     /// How a client that believes this authority speaks, with what it offers inside.
     pub(crate) fn client(&self, identity: Option<&Identity>, protocols: &[&str]) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap();
-        roots.add(root).unwrap();
+        let roots = self.roots();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -74,6 +90,33 @@ impl Authority {
             .collect();
         config
     }
+}
+
+/// How a server speaks that shows this identity, wants certificates of that authority if there is one, and takes these protocols.
+pub(crate) fn server(
+    identity: &Identity,
+    clients: Option<&Authority>,
+    protocols: &[&str],
+) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let roots = Arc::new(authority.roots());
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+            builder.with_client_cert_verifier(verifier.unwrap())
+        }
+    };
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let mut config = builder.with_single_cert(vec![identity.der()], key).unwrap();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().into())
+        .collect();
+    config
 }
 
 impl Identity {
