@@ -13,6 +13,7 @@ with_one_worker_and_with_four!(
     what_one_address_did_not_take_goes_to_another,
     a_read_that_one_address_broke_is_tried_at_another_within_the_budget,
     an_address_that_fails_is_ejected_and_comes_back,
+    what_is_ejected_is_not_asked,
     addresses_are_checked,
     a_side_keeps_to_its_limits_whatever_its_addresses,
 );
@@ -215,4 +216,18 @@ fn a_side_keeps_to_its_limits_whatever_its_addresses(workers: usize) {
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
     let open = proxy.metric("crossfade_upstream_connections", &[("side", "old")]);
     assert_eq!(open, 1.0);
+}
+
+/// Its answers are no reason to ask another address, so that every one of them is seen. After five it is asked once in 1 s, 2 s, 4 s, and so on.
+fn what_is_ejected_is_not_asked(workers: usize) {
+    let fails = Backend::start(|_| Reply::status(503));
+    let steady = Backend::text("steady");
+    let proxy = setup(&[fails.address(), steady.address()], workers).start();
+    let mut client = proxy.client();
+    let mut failed = 0;
+    for _ in 0..200 {
+        failed += usize::from(client.get("/").status == 503);
+    }
+    assert!((5..20).contains(&failed), "{failed}");
+    assert_eq!(fails.count(), failed);
 }

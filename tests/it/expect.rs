@@ -1,10 +1,13 @@
 //! `Expect: 100-continue`: the client's body is asked for when the upstream asks, when nobody says anything, or when the key needs it.
 
 use crate::harness::peer::send;
-use crate::harness::{Backend, Gate, Peer, Reply, Setup, Step, with_one_worker_and_with_four};
+use crate::harness::{
+    Backend, Gate, Peer, Reply, Setup, Step, wait_until, with_one_worker_and_with_four,
+};
 
 with_one_worker_and_with_four!(
     the_upstreams_100_is_passed_on,
+    the_upstreams_100_is_not_late,
     a_silent_upstream_is_not_waited_for,
     the_time_of_a_silent_upstream_begins_with_the_body,
     a_final_answer_that_comes_first_is_passed_on_alone,
@@ -166,4 +169,39 @@ fn a_local_answer_needs_no_100(workers: usize) {
         (answer.json()["code"].as_str(), backend.count()),
         (Some("encoded_path"), 0)
     );
+}
+
+/// Three such requests, one after the other, are done before a silent upstream was waited for once, which began earlier.
+fn the_upstreams_100_is_not_late(workers: usize) {
+    let silent = Peer::always(vec![Step::ReadHead, Step::Drain]);
+    let asks = Peer::always(vec![
+        Step::ReadHead,
+        send("HTTP/1.1 100 Continue\r\n\r\n"),
+        Step::ReadBody(4),
+        send(OK),
+        Step::Drain,
+    ]);
+    let proxy = Setup::new(&silent, &asks)
+        .workers(workers)
+        .set("new", "pool = { max_idle = 0 }")
+        .route("name = \"asks\"\nmatch = \"POST /x\"\nserve = \"new\"")
+        .start();
+    let mut yardsticks = Vec::new();
+    wait_until("three are done first", || {
+        let mut waiting = proxy.client();
+        waiting.send(HEAD.replace("/x", "/silent"));
+        wait_until("it is with the side", || {
+            silent.accepted() > yardsticks.len()
+        });
+        for _ in 0..3 {
+            let mut client = proxy.client();
+            client.send(HEAD);
+            assert_eq!(client.head().status, 100);
+            client.send("body");
+            assert_eq!(client.answer("POST").text(), "ok");
+        }
+        let first = !waiting.has_news();
+        yardsticks.push(waiting);
+        first
+    });
 }

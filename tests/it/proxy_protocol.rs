@@ -11,6 +11,7 @@ with_one_worker_and_with_four!(
     the_address_in_the_header_is_the_peer,
     what_the_peer_says_of_others_is_believed_by_the_same_rules,
     a_connection_without_a_header_is_closed_and_counted,
+    headers_that_take_too_long_are_not_waited_for,
     the_header_comes_before_tls,
     the_header_comes_before_http_2,
 );
@@ -167,4 +168,18 @@ fn the_header_comes_before_http_2(workers: usize) {
     stranger.send(http2::preface(&[]));
     assert!(stranger.rest().0.is_empty());
     proxy.wait_for_metric(REFUSED.0, REFUSED.1, 1.0);
+}
+
+fn headers_that_take_too_long_are_not_waited_for(workers: usize) {
+    let backend = Backend::text("ok");
+    let proxy = Setup::both(&backend)
+        .listens(LISTEN)
+        .set("limits", "tls_timeout = \"200ms\"")
+        .workers(workers)
+        .start();
+    let mut silent = proxy.client();
+    let mut half = client_of(&proxy, b"PROXY TCP4 192");
+    assert_eq!(silent.rest().0, b"");
+    assert_eq!(half.rest().0, b"");
+    proxy.wait_for_metric(REFUSED.0, REFUSED.1, 2.0);
 }

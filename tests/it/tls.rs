@@ -3,6 +3,7 @@
 use crate::harness::client::Ending;
 use crate::harness::program::crossfade;
 use crate::harness::tls::{self, Authority, Identity};
+use crate::harness::wire::Wire;
 use crate::harness::{
     Backend, Client, Program, Proxy, Setup, wait_until, with_one_worker_and_with_four,
 };
@@ -19,6 +20,7 @@ with_one_worker_and_with_four!(
     who_only_looks_whether_somebody_listens_has_not_failed,
     what_is_no_tls_is_closed_and_counted,
     certificates_are_renewed_while_connections_stand,
+    who_signs_clients_is_renewed_too,
     new_certificates_that_cannot_be_used_leave_the_old_ones,
 );
 
@@ -120,7 +122,7 @@ fn clients_without_a_certificate_stay_out_where_one_is_wanted(workers: usize) {
         // In TLS 1.3 a client learns of it when it reads.
         let config = ca.client(identity.as_ref(), &[]);
         if let Ok(stream) = tls::connect(proxy.address(), "a.test", config) {
-            let mut client = Client::over(crate::harness::wire::Wire::Tls(stream));
+            let mut client = Client::over(Wire::Tls(stream));
             client.try_send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").ok();
             client.try_answer("GET").unwrap_err();
         }
@@ -289,4 +291,36 @@ fn handshakes_that_take_too_long_are_ended(workers: usize) {
     assert_eq!(silent.rest().0, b"");
     assert_eq!(half.rest().0, b"");
     proxy.wait_for_metric("crossfade_rejected_total", &[("reason", "tls")], 2.0);
+}
+
+/// Who was let in before has a ticket, which is worth nothing once another authority signs clients.
+fn who_signs_clients_is_renewed_too(workers: usize) {
+    let (ca, next) = (Authority::new(), Authority::new());
+    let backend = Backend::text("ok");
+    let listens = ONE.replace("] } }", "], client_ca = \"ca.pem\" } }");
+    let proxy = start(&backend, workers, &listens, |folder| {
+        ca.sign(&["a.test"]).place(folder, "a");
+        std::fs::write(folder.join("ca.pem"), ca.pem()).unwrap();
+    });
+    let is_let_in = |config: &ClientConfig| {
+        let stream = tls::connect(proxy.address(), "a.test", config.clone());
+        stream.is_ok_and(|stream| {
+            let mut client = Client::over(Wire::Tls(stream));
+            client.try_send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").ok();
+            client.try_answer("GET").is_ok()
+        })
+    };
+    let mut clients = [&ca, &next].map(|authority| {
+        let identity = authority.sign(&["client"]);
+        (authority, ca.client(Some(&identity), &[]))
+    });
+    // Once may have been before the files were looked at for the first time.
+    for _ in 0..3 {
+        let [(_, known), (next, stranger)] = &clients;
+        assert!(is_let_in(known) && !is_let_in(stranger));
+        std::fs::write(proxy.folder().join("ca.pem"), next.pem()).unwrap();
+        wait_until("the other authority counts", || is_let_in(stranger));
+        assert!(!is_let_in(known));
+        clients.reverse();
+    }
 }

@@ -15,6 +15,7 @@ with_one_worker_and_with_four!(
     what_nobody_asked_for_is_no_tunnel,
     other_kinds_of_http_are_not_asked_for,
     a_stop_ends_tunnels_when_its_time_is_over,
+    what_was_asked_before_a_stop_may_become_a_tunnel,
     fallback_holds_until_the_101,
 );
 
@@ -273,4 +274,47 @@ fn fallback_holds_until_the_101(workers: usize) {
         "a tunnel has no copy"
     );
     assert_eq!(new.only_request().header("upgrade"), ["websocket"]);
+}
+
+fn what_was_asked_before_a_stop_may_become_a_tunnel(workers: usize) {
+    let gate = Gate::default();
+    let side = Peer::always(vec![
+        Step::ReadHead,
+        Step::Wait(gate.clone()),
+        send(SWITCHED),
+        Step::ReadBody(4),
+        send("pong"),
+        Step::Drain,
+    ]);
+    let other = Backend::text("ok");
+    let mut proxy = Setup::new(&side, &other)
+        .workers(workers)
+        .route("name = \"rest\"\nmatch = \"GET /rest\"\nserve = \"new\"")
+        .start();
+    let mut client = proxy.client();
+    client.send(ASK);
+    wait_until("the side has the request", || {
+        side.contacts().len() == 1 && side.contacts()[0].text().ends_with("\r\n\r\n")
+    });
+    let mut others: Vec<_> = (0..8).map(|_| proxy.client()).collect();
+    proxy.wait_for_connections(9);
+    std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| proxy.stop());
+        // Each worker has some of them, and has heard of the stop when they are told to go.
+        for other in &mut others {
+            wait_until("it is told to go", || {
+                other.get("/rest").header("connection") == Some("close")
+            });
+        }
+        gate.open();
+        let head = client.head();
+        assert_eq!(
+            (head.status, &head.headers["connection"]),
+            (101, &"upgrade".parse().unwrap())
+        );
+        client.send("ping");
+        assert_eq!(client.read_exactly(4), b"pong");
+        drop(client);
+        stopping.join().unwrap();
+    });
 }

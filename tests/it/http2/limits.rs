@@ -3,7 +3,7 @@
 use super::{H2C, sum};
 use crate::harness::backend::Piece;
 use crate::harness::http2::{
-    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, PING,
+    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, PING, SETTINGS,
     WINDOW_UPDATE, fields, frame, head, preface, request,
 };
 use crate::harness::{
@@ -19,6 +19,8 @@ with_one_worker_and_with_four!(
     a_small_answer_that_finds_no_room_is_ended,
     an_answer_that_nobody_reads_is_ended,
     a_client_that_never_says_what_it_wants_is_ended,
+    a_client_that_is_gone_is_found_out,
+    windows_are_as_large_as_the_file_says,
 );
 
 fn start(backend: &Backend, workers: usize, limits: &str) -> Proxy {
@@ -145,7 +147,7 @@ fn heads_that_do_not_come_whole_are_ended(workers: usize) {
 
 fn bodies_have_the_limits_of_any(workers: usize) {
     let backend = Backend::text("ok");
-    let limits = "body_timeout = \"300ms\"\nbody_size = \"1KiB\"";
+    let limits = "body_timeout = \"300ms\"\nbody_rate = 0\nbody_size = \"1KiB\"";
     let proxy = start(&backend, workers, limits);
     let client = Http2::connect(proxy.address());
     // One that waits for 100 is not told to go on, and is not waited for either.
@@ -225,4 +227,45 @@ fn a_client_that_never_says_what_it_wants_is_ended(workers: usize) {
     }
     proxy.wait_for_connections(0);
     assert_eq!(proxy.metric("crossfade_rejected_total", &[]), 0.0);
+}
+
+/// Its request is under way, so that nothing but the ping that it does not answer tells that nobody is there.
+fn a_client_that_is_gone_is_found_out(workers: usize) {
+    let gate = Gate::default();
+    let opened = gate.clone();
+    let backend = Backend::start(move |_| Reply::text("ok").after(&opened));
+    let limits = "http2 = { ping = \"200ms\", ping_timeout = \"1s\" }";
+    let proxy = start(&backend, workers, limits);
+    let honest = Http2::connect(proxy.address());
+    let (answer, _) = honest.send(head("GET", "/", &[]), true);
+    let mut gone = proxy.client();
+    gone.send([preface(&[]), request(1, "GET", "/", END_STREAM)].concat());
+    wait_until("both are with the side", || backend.count() == 2);
+    gone.rest();
+    wait_until("the side is left", || backend.open() == 1);
+    gate.open();
+    assert_eq!(honest.answer(answer).unwrap().status, 200);
+}
+
+fn windows_are_as_large_as_the_file_says(workers: usize) {
+    let backend = Backend::text("ok");
+    let limits = "http2 = { stream_window = \"128KiB\", connection_window = \"512KiB\" }";
+    let proxy = start(&backend, workers, limits);
+    let mut client = proxy.client();
+    client.send(preface(&[]));
+    let (mut stream, mut connection) = (None, None);
+    while stream.is_none() || connection.is_none() {
+        let head: [u8; 9] = client.read_exactly(9).try_into().unwrap();
+        let [a, b, c, kind, _flags, on @ ..] = head;
+        let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
+        let payload = client.read_exactly(number(&[0, a, b, c]) as usize);
+        if kind == WINDOW_UPDATE && number(&on) == 0 {
+            connection = Some(65_535 + number(&payload));
+        } else if kind == SETTINGS {
+            let mut settings = payload.chunks(6);
+            let window = settings.find(|setting| setting[..2] == INITIAL_WINDOW_SIZE.to_be_bytes());
+            stream = stream.or(window.map(|setting| number(&setting[2..])));
+        }
+    }
+    assert_eq!((stream, connection), (Some(128 << 10), Some(512 << 10)));
 }

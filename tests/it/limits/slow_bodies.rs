@@ -31,7 +31,7 @@ fn a_body_that_stops_is_ended(workers: usize) {
     let backend = Backend::text("ok");
     let proxy = Setup::both(&backend)
         .workers(workers)
-        .set("limits", "body_timeout = \"100ms\"")
+        .set("limits", "body_timeout = \"100ms\"\nbody_rate = 0")
         .start();
     let beginnings = [
         "content-length: 10\r\n\r\n",
@@ -77,7 +77,7 @@ fn a_body_that_stops_before_anybody_is_asked_is_ended(workers: usize) {
     let backend = Backend::text("ok");
     let proxy = Setup::both(&backend)
         .workers(workers)
-        .set("limits", "body_timeout = \"100ms\"")
+        .set("limits", "body_timeout = \"100ms\"\nbody_rate = 0")
         .route("name = \"search\"\nmatch = \"POST /search\"\nread = true\nkey = \"{body./id}\"")
         .start();
     let mut client = proxy.client();
@@ -99,7 +99,7 @@ fn a_body_that_stops_breaks_an_answer_that_has_begun(workers: usize) {
     let peer = Peer::always(vec![Step::ReadHead, send(early), Step::Drain]);
     let proxy = Setup::both(&peer)
         .workers(workers)
-        .set("limits", "body_timeout = \"1s\"")
+        .set("limits", "body_timeout = \"1s\"\nbody_rate = 0")
         .start();
     let mut client = proxy.client();
     client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf");
