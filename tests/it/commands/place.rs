@@ -1,5 +1,6 @@
 //! A folder with a routes.toml, and commands that are run in it.
 
+use crate::harness::proxy::own_address;
 use serde_json::Value;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -117,8 +118,9 @@ impl Ran {
     }
 }
 
+/// Where nobody listens. It is at an address of its own, since a port of 127.0.0.1 may be another test's by the time that it is asked.
 pub(super) fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
+    TcpListener::bind(own_address())
         .unwrap()
         .local_addr()
         .unwrap()
