@@ -3,6 +3,7 @@
 use crate::harness::client::{admin, get};
 use crate::harness::program::{Program, crossfade};
 use crate::harness::{Backend, Client, Manager, Setup, wait_until};
+use crossfade::store::StateDir;
 use rustix::process::Signal;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -115,6 +116,39 @@ fn a_watchdog_is_fed() {
         fed += usize::from(manager.told() == "WATCHDOG=1");
     }
     drop(program);
+}
+
+/// The thread that follows the file hangs on a pipe that nobody reads, where the copy of the file is written first. How long it has to be silent is told
+/// by another process.
+#[test]
+fn a_watchdog_is_not_fed_while_a_thread_hangs() {
+    let [(place, manager, mut program), (_place, yardstick, _program)] = [(); 2].map(|()| {
+        let place = Place::new(|text| text);
+        let manager = Manager::at(place.path());
+        let mut command = crossfade(place.path(), &["run"]);
+        manager.name_to(&mut command);
+        command.env("WATCHDOG_USEC", "20000");
+        (place, manager, Program::start(command))
+    });
+    program.addresses();
+    let copy = StateDir::new(place.path().join("state")).last_good_path();
+    let name = copy.file_name().unwrap().to_str().unwrap();
+    let pipe = copy.with_file_name(format!(".{name}.{}.tmp", program.id()));
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let file = place.path().join("routes.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("# edited\n{text}")).unwrap();
+    wait_until("nothing is told", || {
+        while manager.hears_more() {}
+        for _ in 0..20 {
+            yardstick.told();
+        }
+        !manager.hears_more()
+    });
+    // It goes on as soon as somebody reads.
+    let _reader = fs::File::open(&pipe).unwrap();
+    assert_eq!(manager.told(), "WATCHDOG=1");
 }
 
 /// Whoever connects while nothing runs waits in the socket's queue, and is answered by the next process.
