@@ -38,6 +38,7 @@ enum Type {
     Counter,
     Gauge,
     Histogram,
+    Summary,
 }
 
 /// A metric: its name is public and exact.
@@ -58,7 +59,7 @@ metrics_table! {
     REQUESTS: Counter "crossfade_requests_total", "Requests by the side whose answer the client got";
     REQUEST_DURATION: Histogram "crossfade_request_duration_seconds", "From the head read to the last frame of the answer handed to the connection";
     UPSTREAM_DURATION: Histogram "crossfade_upstream_duration_seconds", "From the request sent to a side to the head of its answer";
-    LATENCY_QUANTILE: Gauge "crossfade_latency_quantile_seconds", "From sent to head, of requests that both sides answered, since the start";
+    LATENCY_QUANTILE: Summary "crossfade_latency_quantile_seconds", "From sent to head, of requests that both sides answered, since the start";
     UPSTREAM_ERRORS: Counter "crossfade_upstream_errors_total", "Failures of a side by kind";
     UPSTREAM_CONNECTIONS: Gauge "crossfade_upstream_connections", "Open connections to a side";
     UPSTREAM_WAITING: Gauge "crossfade_upstream_waiting", "Requests that wait for a connection to a side";
@@ -116,6 +117,7 @@ impl Page {
             Type::Counter => "counter",
             Type::Gauge => "gauge",
             Type::Histogram => "histogram",
+            Type::Summary => "summary",
         };
         let Metric { name, help, .. } = metric;
         write_help_line(&mut self.text, name, None, None, help);
@@ -138,7 +140,7 @@ pub(super) struct Series<'p> {
 }
 
 impl Series<'_> {
-    /// A counter or a gauge.
+    /// A counter, a gauge, or a quantile of a summary.
     pub(super) fn value(&mut self, labels: &[Pair<'_>], value: impl Display) {
         self.line(None, &label_set(labels), None, value);
     }

@@ -215,7 +215,7 @@ fn an_edit_that_names_a_side_elsewhere_ends_the_load() {
     demo.line("\"load\"");
     let line = demo.line("| load pid ");
     assert!(line.contains("is down (a side is not loopback)"), "{line}");
-    assert!(line.contains("[new] url names 0.0.0.0:"), "{line}");
+    assert!(line.contains("[new] url names http://0.0.0.0:"), "{line}");
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn what_cannot_be_started_is_told_with_what_to_do() {
         (
             &away,
             &["demo"][..],
-            "[old] url names 192.0.2.1:7001, which is not loopback",
+            "[old] url names http://192.0.2.1:7001, which is not loopback",
         ),
         (&away, &["demo", "backend", "new"], "which is not loopback"),
         (&away, &["demo", "load"], "which is not loopback"),
