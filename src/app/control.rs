@@ -7,6 +7,8 @@ use crate::app::handover::Pause;
 use crate::app::running::Shared;
 use crate::app::sides;
 use crate::app::threads::Runtimes;
+#[cfg(feature = "otel")]
+use crate::app::traces;
 use crate::app::watch::Follower;
 use crate::plan::Live;
 use crate::store::{SavedOverride, StateDir};
@@ -64,9 +66,16 @@ pub(super) fn begin(
         state: Arc::clone(&shared.state),
     };
     let (live, telemetry) = (Arc::clone(&shared.live), Arc::clone(&shared.telemetry));
+    #[cfg(feature = "otel")]
+    let (plans, spans) = (Arc::clone(&live), Arc::clone(&telemetry));
     runtimes.control(move |stop| async move {
+        #[cfg(feature = "otel")]
+        let sending = traces::export(plans, spans, stop.clone());
+        #[cfg(not(feature = "otel"))]
+        let sending = async {};
+        let run = async { tokio::join!(control.run(stop), sending) };
         tokio::select! {
-            () = control.run(stop) => {}
+            _ = run => {}
             () = sides::tend(live, telemetry) => {}
             () = renewal.run() => {}
         }

@@ -15,6 +15,8 @@ mod signals;
 mod start;
 mod supervisor;
 mod threads;
+#[cfg(feature = "otel")]
+mod traces;
 mod unix;
 mod watch;
 

@@ -3,6 +3,7 @@
 use crate::config::scalar;
 use crate::config::section::Section;
 use crate::config::settings::{AccessLog, Log, LogFormat, LogLevel};
+use crate::config::url;
 use crate::config::walk::{Item, Sink};
 use crate::route::bucket::Share;
 use std::path::Path;
@@ -25,6 +26,9 @@ pub(super) fn log(section: &Section<'_>, sink: &mut Sink<'_>, file_dir: &Path) -
     let access = section.read(sink, "access", |item, sink| item.one_of(sink, &ACCESS));
     let sample = section.read(sink, "sample", scalar::percent);
     let file = section.read(sink, "file", path);
+    let traces = section.read(sink, "traces", |item, sink| {
+        url::http_url(item, sink, file_dir)
+    });
     let is_on = access.good().unwrap_or_default();
     Log {
         level: level.good().unwrap_or_default(),
@@ -33,5 +37,6 @@ pub(super) fn log(section: &Section<'_>, sink: &mut Sink<'_>, file_dir: &Path) -
             sample: sample.good().unwrap_or(Share::ALL),
             file: file.good(),
         }),
+        traces: traces.good(),
     }
 }

@@ -369,6 +369,8 @@ pub struct Log {
     pub format: LogFormat,
     /// A line for each request; `None` for none.
     pub access: Option<AccessLog>,
+    /// The collector of OpenTelemetry that gets spans; `None` for none, and without the feature `otel`.
+    pub traces: Option<http::uri::Authority>,
 }
 
 /// How much the log says.

@@ -241,6 +241,7 @@ fn the_reference_says_what_it_says() {
         level: LogLevel::Warn,
         format: LogFormat::Json,
         access: Some(access),
+        traces: None,
     };
     assert_eq!(settings.log, log);
     let route = &settings.routes[0];

@@ -76,6 +76,18 @@ fn url(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<Url> {
     }
 }
 
+/// `http://HOST[:PORT]`, where nothing else can be reached.
+pub(super) fn http_url(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<Authority> {
+    match url(item, sink, file_dir)? {
+        Url::Http(authority) => Some(authority),
+        Url::Https(_) | Url::Unix(_) => {
+            let message = format!("`{}` is reached over http:// alone", item.name());
+            item.report(sink, Fault::error("bad-url", message));
+            None
+        }
+    }
+}
+
 /// Messages name nothing of the text: it may hold what came from the environment.
 fn parse_url(text: &str, file_dir: &Path) -> Result<Url, (usize, Fault)> {
     let bad = |message: &str| {

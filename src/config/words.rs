@@ -144,8 +144,16 @@ pub(super) const POOL: Words = Words {
 
 pub(super) const LOG: Words = Words {
     place: "[log]",
-    known: &["level", "format", "access", "sample", "file"],
-    later: &[],
+    known: if cfg!(feature = "otel") {
+        &["level", "format", "access", "sample", "file", "traces"]
+    } else {
+        &["level", "format", "access", "sample", "file"]
+    },
+    later: if cfg!(feature = "otel") {
+        &[]
+    } else {
+        &["traces"]
+    },
 };
 
 pub(super) const SAMPLES: Words = Words {

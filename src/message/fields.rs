@@ -57,6 +57,18 @@ impl Fields {
         self.names.iter().any(|(known, _)| known == name)
     }
 
+    /// The first line of a field.
+    #[must_use]
+    pub fn first(&self, name: &HeaderName) -> Option<&[u8]> {
+        let mut start = self.text;
+        let (_, length) = self.names.iter().find(|(known, length)| {
+            let found = known == name;
+            start += if found { 0 } else { *length };
+            found
+        })?;
+        self.bytes.get(start..start + length)
+    }
+
     /// Whether these are, byte for byte and in this order, the fields of a head that have one of these names.
     #[must_use]
     pub fn are_those_of(
@@ -171,6 +183,17 @@ mod tests {
     fn only_the_fields_that_are_wanted() {
         let headers = headers(&Bytes::from_static(b"one two three"));
         let only = Fields::only(&headers, |name| name == "x-list");
+        let copy = Fields::copy("text", &headers);
+        let first = |name| copy.first(&HeaderName::from_static(name));
+        assert_eq!(
+            [
+                first("x-list"),
+                first("x-other"),
+                first("x-empty"),
+                first("x")
+            ],
+            [Some(&b"one"[..]), Some(b"three"), Some(b""), None]
+        );
         let mut expected = HeaderMap::new();
         expected.append("x-list", HeaderValue::from_static("one"));
         expected.append("x-list", HeaderValue::from_static("two"));

@@ -13,6 +13,7 @@ use crate::route::table::{Entry, Table};
 use crate::side::Side;
 use crate::store::SavedOverride;
 use crate::telemetry::access::Sink;
+use crate::telemetry::trace::Tracer;
 use crate::telemetry::{RouteMetrics, Telemetry};
 use crate::template::{Source, Template};
 use crate::upstream::{Endpoints, Group};
@@ -66,6 +67,8 @@ pub struct RoutePlan {
     pub shadow: Shadow,
     /// Whether its mismatches are kept with their values.
     pub values: Values,
+    /// Where spans are told, if somebody wants them; the same for all routes.
+    pub tracer: Option<Arc<Tracer>>,
     /// Whether the key reads what has the name of a secret: then it is never shown.
     pub key_is_secret: bool,
     /// Names of the path's placeholders that the key reads.
@@ -119,6 +122,11 @@ impl Plan {
         let shared = Shared {
             groups: Arc::new(Side::BOTH.map(|side| endpoints.group(side, settings.upstream(side)))),
             salt: Arc::new(Salt::new(&settings.migration.name)),
+            tracer: settings
+                .log
+                .traces
+                .as_ref()
+                .and_then(|_| telemetry.traces().tracer()),
         };
         let table = settings.routes.iter().map(|route| Entry {
             pattern: route.pattern.clone(),
@@ -204,6 +212,7 @@ impl RoutePlan {
             values: settings.samples.values,
             fallback: route.fallback,
             shadow: route.shadow,
+            tracer: shared.tracer.clone(),
             metrics: telemetry.route(&route.name, route.pattern.methods()),
             groups: Arc::clone(&shared.groups),
         }
@@ -229,6 +238,7 @@ impl RoutePlan {
             values: settings.samples.values,
             fallback: Fallback::Off,
             shadow: Shadow::default(),
+            tracer: shared.tracer.clone(),
             metrics: telemetry.route(UNMATCHED, None),
             groups: Arc::clone(&shared.groups),
         }
@@ -239,6 +249,7 @@ impl RoutePlan {
 struct Shared {
     groups: Arc<[Arc<Group>; 2]>,
     salt: Arc<Salt>,
+    tracer: Option<Arc<Tracer>>,
 }
 
 fn reads_secret(key: &Template) -> bool {

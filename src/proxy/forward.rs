@@ -162,7 +162,7 @@ impl Exchange {
 
     async fn ask(&mut self, side: Side) -> Result<Answer, Fault> {
         if let Some(meter) = &mut self.meter {
-            meter.served_by(side.into());
+            meter.asks(side);
         }
         let group = self.route.group(side);
         let body = self.upload.as_ref().map(Upload::attempt);
@@ -176,7 +176,11 @@ impl Exchange {
             progress: self.upload.as_ref().map(|upload| upload.progress()),
             switch: self.upgrade.as_ref().map(|upgrade| &upgrade.switch),
         };
-        send(self.worker.pools(), group, dispatch).await
+        let answer = send(self.worker.pools(), group, dispatch).await;
+        if let Some(meter) = &mut self.meter {
+            meter.heard(&answer);
+        }
+        answer
     }
 
     async fn ask_within(&mut self, side: Side, patience: Duration) -> Result<Answer, Fault> {

@@ -2,10 +2,14 @@
 
 use crate::message::reply::Problem;
 use crate::plan::RoutePlan;
+use crate::side::Side;
 use crate::telemetry::access::{Record, Sink};
-use crate::telemetry::{CodeClass, Held, ServedBy, Telemetry};
-use http::{Method, StatusCode};
+use crate::telemetry::trace::Tracing;
+use crate::telemetry::{CodeClass, Held, ServedBy, Telemetry, UpstreamError};
+use crate::upstream::{Answer, Fault};
+use http::{HeaderValue, Method, StatusCode};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// A request that had a route, from its head to the end of its answer. Dropped before that it counts as aborted.
@@ -21,8 +25,31 @@ pub(super) struct Meter {
     notes: Option<Notes>,
 }
 
-/// What is noted for the access log.
-pub(super) type Notes = (Arc<Sink>, Box<Record>);
+/// What is noted of a request for the access log, and for who collects spans.
+#[derive(Debug)]
+pub(super) struct Notes {
+    pub(super) sink: Option<Arc<Sink>>,
+    pub(super) tracing: Option<Tracing>,
+    pub(super) record: Box<Record>,
+}
+
+impl Notes {
+    /// The request has ended. `whole` says whether the client got all of its answer.
+    pub(super) fn end(self, whole: bool, took: Duration) {
+        let Self {
+            sink,
+            tracing,
+            mut record,
+        } = self;
+        record.ended(whole, took);
+        if let Some(tracing) = tracing {
+            tracing.ended(record.outcome(), took);
+        }
+        if let Some(sink) = sink {
+            sink.tell(record);
+        }
+    }
+}
 
 impl Meter {
     pub(super) fn start(
@@ -32,8 +59,8 @@ impl Meter {
         started: Instant,
         mut notes: Option<Notes>,
     ) -> Self {
-        if let Some((_, record)) = &mut notes {
-            record.routed(route.name());
+        if let Some(notes) = &mut notes {
+            notes.record.routed(route.name());
         }
         let inflight = telemetry.process().inflight.hold();
         Self {
@@ -52,9 +79,31 @@ impl Meter {
         &self.route
     }
 
-    /// Who answers, or was asked last.
-    pub(super) fn served_by(&mut self, by: ServedBy) {
-        self.by = by;
+    /// A side is asked: it answers, or was asked last.
+    pub(super) fn asks(&mut self, side: Side) {
+        self.by = side.into();
+        if let Some(tracing) = self.tracing() {
+            tracing.asks(side.name());
+        }
+    }
+
+    /// The side that was asked last has answered, or failed.
+    pub(super) fn heard(&mut self, answer: &Result<Answer, Fault>) {
+        if let Some(tracing) = self.tracing() {
+            tracing.heard(match answer {
+                Ok(answer) => Ok(answer.response.status().as_u16()),
+                Err(fault) => Err(fault.label().map_or("client", UpstreamError::name)),
+            });
+        }
+    }
+
+    /// What the sides are told of the trace, if the request has spans.
+    pub(super) fn traceparent(&mut self) -> Option<HeaderValue> {
+        self.tracing().map(|tracing| tracing.traceparent())
+    }
+
+    fn tracing(&mut self) -> Option<&mut Tracing> {
+        self.notes.as_mut().and_then(|notes| notes.tracing.as_mut())
     }
 
     /// Bytes of the answer's body went by.
@@ -66,7 +115,7 @@ impl Meter {
 
     /// What is noted of it, if anything is.
     pub(super) fn record(&mut self) -> Option<&mut Record> {
-        self.notes.as_mut().map(|(_, record)| &mut **record)
+        self.notes.as_mut().map(|notes| &mut *notes.record)
     }
 
     /// The proxy answered by itself.
@@ -90,9 +139,8 @@ impl Drop for Meter {
         self.route
             .metrics
             .request(&self.method, self.by, self.class, took);
-        if let Some((sink, mut record)) = self.notes.take() {
-            record.ended(self.class != CodeClass::Aborted, took);
-            sink.tell(record);
+        if let Some(notes) = self.notes.take() {
+            notes.end(self.class != CodeClass::Aborted, took);
         }
     }
 }

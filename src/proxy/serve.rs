@@ -152,11 +152,10 @@ impl Admitted {
         let host = match admitted {
             Ok(host) => host,
             Err(refusal) => {
-                if let Some((sink, mut record)) = notes(&plan, &head, &address, &id) {
+                if let Some(mut notes) = notes(&plan, &head, &address, (&id, started)) {
                     let problem = refusal.problem();
-                    record.refused(problem.status, problem.code);
-                    record.ended(true, started.elapsed());
-                    sink.tell(record);
+                    notes.record.refused(problem.status, problem.code);
+                    notes.end(true, started.elapsed());
                 }
                 let upload = upload(body, Prefix::default(), expects);
                 return Err(Box::new(refuse(
@@ -168,7 +167,7 @@ impl Admitted {
             }
         };
         let (route, place) = find(&plan, &head, host.as_ref());
-        let notes = notes(&plan, &head, &address, &id);
+        let notes = notes(&plan, &head, &address, (&id, started));
         let meter = Meter::start(
             Arc::clone(&route),
             worker.telemetry(),
@@ -313,6 +312,9 @@ impl Admitted {
             process: worker.process(),
             id: &id,
         };
+        if let Some(traceparent) = meter.traceparent() {
+            head.headers.insert(TRACEPARENT, traceparent);
+        }
         // A copy, and a body, need the fields themselves.
         let lines = prepare(
             &mut head,
@@ -353,9 +355,20 @@ impl Admitted {
     }
 }
 
-/// What is to be noted of a request for the access log, if it gets a line.
-fn notes(plan: &Plan, head: &Parts, address: &Arc<Address>, id: &RequestId) -> Option<Notes> {
-    let sink = plan.access.as_ref().filter(|sink| sink.is_wanted())?;
+/// What is to be noted of a request, if it gets a line in the access log, or spans.
+fn notes(
+    plan: &Plan,
+    head: &Parts,
+    address: &Arc<Address>,
+    (id, started): (&RequestId, Instant),
+) -> Option<Notes> {
+    let sink = plan.access.as_ref().filter(|sink| sink.is_wanted());
+    let tracer = plan.unmatched.tracer.as_ref();
+    if sink.is_none() && tracer.is_none() {
+        return None;
+    }
+    let traceparent = head.headers.get(TRACEPARENT).map(HeaderValue::as_bytes);
+    let tracing = tracer.and_then(|tracer| tracer.request(traceparent, started));
     let peer = Peer {
         address: Arc::clone(address),
         trusted_proxies: &plan.settings.server.trusted_proxies,
@@ -367,9 +380,13 @@ fn notes(plan: &Plan, head: &Parts, address: &Arc<Address>, id: &RequestId) -> O
         method: &head.method,
         path: head.uri.path(),
         query: head.uri.query(),
-        traceparent: head.headers.get(TRACEPARENT).map(HeaderValue::as_bytes),
+        traceparent,
     });
-    Some((Arc::clone(sink), record))
+    Some(Notes {
+        sink: sink.cloned(),
+        tracing,
+        record,
+    })
 }
 
 fn refuse(

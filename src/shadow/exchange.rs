@@ -36,11 +36,12 @@ const VALIDATORS: [HeaderName; 6] = [
     RANGE,
 ];
 
-/// Asks the other side for its answer to a pair's request, and charges it to the pair.
+/// Asks the other side for its answer to a pair's request, and charges it to the pair. It works for the span with this id, if there is a trace.
 pub(super) async fn ask(
     pools: &Arc<Pools>,
     route: &RoutePlan,
     pair: &mut Pair,
+    span: u64,
     alarm: &mut Alarm,
 ) -> Result<AnswerCopy<HeaderMap>, Incomparable> {
     let side = pair.served.other();
@@ -48,7 +49,7 @@ pub(super) async fn ask(
     let deadline = Instant::now() + route.shadow.timeout;
     // Pinned here, since it is large: it would be moved into whoever waits for it.
     let whole = pin!(async {
-        let mut request = Some(shadow_request(&pair.request, pair.answer.status));
+        let mut request = Some(shadow_request(&pair.request, pair.answer.status, span));
         let dispatch = Dispatch {
             request: &mut request,
             timeout: route.shadow.timeout,
@@ -142,7 +143,7 @@ fn blame(fault: &Fault) -> Incomparable {
     }
 }
 
-fn shadow_request(copy: &RequestCopy, served_status: StatusCode) -> Request<Outgoing> {
+fn shadow_request(copy: &RequestCopy, served_status: StatusCode, span: u64) -> Request<Outgoing> {
     let whole_answer = served_status == StatusCode::OK;
     let mut headers = copy.head.map(1, |name| {
         !(NOT_COPIED.contains(name) || whole_answer && VALIDATORS.contains(name))
@@ -151,7 +152,7 @@ fn shadow_request(copy: &RequestCopy, served_status: StatusCode) -> Request<Outg
     if let Some(parent) = headers
         .get(TRACEPARENT)
         .and_then(|value| value.to_str().ok())
-        && let Some(child) = child_traceparent(parent, fastrand::u64(..))
+        && let Some(child) = child_traceparent(parent, span)
         && let Ok(child) = HeaderValue::from_str(&child)
     {
         headers.insert(TRACEPARENT, child);

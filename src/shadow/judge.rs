@@ -2,12 +2,14 @@
 
 use crate::compare::{self, Answer, Comparison, Incomparable, Rules, Verdict};
 use crate::message::capture::{Budget, Reservation};
+use crate::message::forwarded::TRACEPARENT;
 use crate::shadow::exchange::ask;
 use crate::shadow::offer::{AnswerCopy, Offer, Pair, is_judged, judged_fields};
 use crate::shadow::record;
 use crate::shadow::ticket::Asked;
 use crate::side::Side;
 use crate::store::{Mismatches, Redactor};
+use crate::telemetry::trace::Copied;
 use crate::telemetry::{Dropped, Role};
 use crate::upstream::alarm::Alarm;
 use crate::upstream::{Outcome, Pass, Pools};
@@ -81,8 +83,21 @@ impl Lab {
                 return ticket.dropped(Dropped::Breaker);
             }
         };
-        let asked = ticket.asked(side);
-        let answer = ask(&self.pools, asked.route(), &mut pair, alarm).await;
+        let mut asked = ticket.asked(side);
+        let traceparent = || pair.request.head.first(&TRACEPARENT);
+        let mut copied = asked
+            .route()
+            .tracer
+            .as_ref()
+            .and_then(|tracer| tracer.copy(traceparent()));
+        let span = copied
+            .as_ref()
+            .map_or_else(|| fastrand::u64(..), Copied::span);
+        let answer = ask(&self.pools, asked.route(), &mut pair, span, alarm).await;
+        if let Some(copied) = &mut copied {
+            copied.heard(side.name(), heard(&answer));
+        }
+        asked.trace(copied);
         if let Some(probe) = probe {
             probe.tell(outcome(&answer));
         }
@@ -133,6 +148,13 @@ impl Lab {
         // When a pair counts as judged its memory is free.
         drop(pair);
         asked.judged(comparison.verdict);
+    }
+}
+
+fn heard(answer: &Result<AnswerCopy<HeaderMap>, Incomparable>) -> Result<u16, &'static str> {
+    match answer {
+        Ok(answer) => Ok(answer.status.as_u16()),
+        Err(reason) => Err(reason.name()),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::compare::{Incomparable, Verdict};
 use crate::plan::RoutePlan;
 use crate::side::Side;
 use crate::telemetry::Dropped;
+use crate::telemetry::trace::Copied;
 use std::sync::Arc;
 use std::thread;
 
@@ -22,6 +23,7 @@ struct Account {
     /// The route in force when the request was decided.
     route: Arc<RoutePlan>,
     end: End,
+    copied: Option<Copied>,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,7 @@ impl Ticket {
         Self(Account {
             route,
             end: End::Dropped(Dropped::Aborted),
+            copied: None,
         })
     }
 
@@ -78,8 +81,16 @@ impl Asked {
         &self.0.route
     }
 
+    /// It has spans, which end when it is judged.
+    pub fn trace(&mut self, copied: Option<Copied>) {
+        self.0.copied = copied;
+    }
+
     /// The pair is judged.
     pub fn judged(mut self, verdict: Verdict) {
+        if let Some(copied) = self.0.copied.take() {
+            copied.judged(self.0.route.name(), verdict.name());
+        }
         self.0.end = End::Judged(verdict);
     }
 }

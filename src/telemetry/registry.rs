@@ -7,6 +7,7 @@ use crate::telemetry::page::{self, Page};
 use crate::telemetry::process::ProcessMetrics;
 use crate::telemetry::route::RouteMetrics;
 use crate::telemetry::side::SideMetrics;
+use crate::telemetry::trace::Traces;
 use http::Method;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Telemetry {
     process: ProcessMetrics,
     access: AccessLog,
+    traces: Traces,
     sides: [SideMetrics; 2],
     /// Taken when settings are applied and when a page is written, never for a request.
     routes: Mutex<BTreeMap<Arc<str>, Arc<RouteMetrics>>>,
@@ -67,6 +69,12 @@ impl Telemetry {
     #[must_use]
     pub fn access(&self) -> &AccessLog {
         &self.access
+    }
+
+    /// The spans.
+    #[must_use]
+    pub fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// The metrics page, in the text format of Prometheus, up to date.
@@ -123,6 +131,11 @@ impl Telemetry {
         page.metric(page::LOG_LINES_DROPPED, |series| {
             for reason in LostLine::ALL {
                 series.value(&[("reason", reason.name())], self.access.lost(*reason));
+            }
+        });
+        page.metric(page::SPANS_LOST, |series| {
+            if let Some(lost) = self.traces.lost() {
+                series.value(&[], lost);
             }
         });
         self.process.write(&mut page);

@@ -179,7 +179,8 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
     }
     assert_eq!(
         page.types.len(),
-        table.len(),
+        // Lost spans are counted only where there are any.
+        table.len() + usize::from(cfg!(feature = "otel")),
         "a metric that the table lacks: {:?}",
         page.types.keys()
     );

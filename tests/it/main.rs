@@ -48,6 +48,8 @@ mod supervised;
 mod tidy;
 mod tls;
 mod tls_sides;
+#[cfg(feature = "otel")]
+mod traces;
 mod trailers;
 mod tunnel;
 mod unix_sides;

@@ -2,6 +2,7 @@
 
 use crate::redact;
 use crate::telemetry::labels::{FallbackReason, ServedBy};
+use crate::telemetry::trace::Outcome;
 use http::{Method, StatusCode, Version};
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -121,6 +122,21 @@ impl Record {
     /// It has ended. `whole` says whether the client got all of its answer.
     pub fn ended(&mut self, whole: bool, duration: Duration) {
         (self.whole, self.duration) = (whole, duration);
+    }
+
+    /// What a span tells of it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome<'_> {
+        Outcome {
+            method: self.method.as_str(),
+            path: &self.path,
+            id: &self.id,
+            route: self.route.as_deref(),
+            side: self.served.name(),
+            why: self.why,
+            status: self.status.map(|status| status.as_u16()),
+            whole: self.whole,
+        }
     }
 }
 
