@@ -123,11 +123,20 @@ fn requests_without_a_descriptor_for_their_side_are_told_so() {
     let backend = Backend::start(move |_| Reply::text("ok").after(&opened));
     let setup = Setup::both(&backend).workers(1);
     let (_folder, program, [serving, admin]) = run_with_descriptors(&setup, 80);
+    // Who looks at the end has a connection before there is none to be had.
+    let mut admin = Client::connect(admin);
+    assert_eq!(admin.get("/livez").status, 200);
     let free = 80 - descriptors(&program);
     // As many clients as may be: there are not as many descriptors for their sides.
     let all = 80 * 45 / 100;
     assert!(free < 2 * all, "there is no lack of descriptors: {free}");
     let mut clients: Vec<_> = (0..all).map(|_| Client::connect(serving)).collect();
+    let mut open = || {
+        let page = Page::parse(admin.get("/metrics").text());
+        page.sum("crossfade_connections", &[])
+    };
+    // Else the sides' connections would take what clients are accepted with, and those would wait for the gate.
+    wait_until("all are accepted", || open() == all as f64);
     for client in &mut clients {
         client.send_request("GET", "/", &[], b"");
     }
@@ -150,8 +159,10 @@ fn requests_without_a_descriptor_for_their_side_are_told_so() {
     assert_eq!((of(502), of(200)), (told, all - told), "{statuses:?}");
     assert_eq!(clients[0].get("/").text(), "ok", "all is well");
     drop(clients);
+    // Else one more would be one too many.
+    wait_until("all are gone", || open() == 0.0);
     assert_eq!(client::get(serving, "/").text(), "ok");
-    let page = Page::parse(client::get(admin, "/metrics").text());
+    let page = Page::parse(admin.get("/metrics").text());
     let failed = [("kind", "connect"), ("role", "serve"), ("side", "old")];
     assert_eq!(
         (
