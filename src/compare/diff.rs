@@ -9,6 +9,7 @@ use crate::compare::finding::{Divergence, Kind};
 use crate::compare::parts::{ArrayRule, Member, Members};
 use crate::compare::patch::Builder;
 use crate::compare::sequence::{common_ends, in_order};
+use crate::compare::shape::Seen;
 use crate::compare::view::At;
 use crate::json::location::Part;
 use crate::json::{Location, Value};
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 /// Places kept of one path and kind.
 const MAX_PLACES: usize = 16;
 /// Divergences kept in all.
-const MAX_DIVERGENCES: usize = 1_000;
+pub(crate) const MAX_DIVERGENCES: usize = 1_000;
 
 /// How two documents differ.
 pub(crate) struct Difference {
@@ -78,7 +79,7 @@ impl<'v> Walk<'v> {
             (_, _) if self.judge.equal(old, new) => return,
             (_, _) => Kind::Changed,
         };
-        self.found(kind);
+        self.found(kind, Some(old), Some(new));
         self.patch.replace(&self.location, new);
     }
 
@@ -117,7 +118,10 @@ impl<'v> Walk<'v> {
         if self.judge.is_contradictory(member) {
             if !self.judge.member_equal(member) {
                 self.contradictory = true;
-                self.found(Kind::Duplicate);
+                {
+                    let (old, new) = member.last();
+                    self.found(Kind::Duplicate, old, new);
+                }
                 match member.last() {
                     (Some(_), Some(new)) => self.patch.replace(&self.location, new),
                     (None, Some(new)) => self.patch.add(&self.location, new),
@@ -128,12 +132,12 @@ impl<'v> Walk<'v> {
         }
         match (member.old, member.new) {
             (Some(old), Some(new)) => self.values(old, new),
-            (Some(_), None) => {
-                self.found(Kind::Missing);
+            (Some(old), None) => {
+                self.found(Kind::Missing, Some(old), None);
                 self.patch.remove(&self.location);
             }
             (None, Some(new)) => {
-                self.found(Kind::Extra);
+                self.found(Kind::Extra, None, Some(new));
                 self.patch.add(&self.location, new);
             }
             (None, None) => {}
@@ -143,6 +147,7 @@ impl<'v> Walk<'v> {
     fn arrays(&mut self, old: At<'v>, new: At<'v>) {
         let arrays = Arrays {
             old,
+            new,
             old_places: places(old),
             new_places: places(new),
         };
@@ -156,7 +161,7 @@ impl<'v> Walk<'v> {
         let middle = pairs.middle(front, back);
         let several = middle.old.len() > 1 && middle.new.len() > 1;
         if several && may_be_permutation(&middle) && multiset(&middle).is_complete() {
-            self.found(Kind::Order);
+            self.found(Kind::Order, Some(old), Some(new));
             self.patch.replace(&self.location, new);
             return;
         }
@@ -184,15 +189,15 @@ impl<'v> Walk<'v> {
         let mut alone = alignment.old_only.iter().copied().peekable();
         for (i, j) in alignment.pairs {
             while let Some(index) = alone.next_if(|&index| index < i) {
-                self.found_at(arrays.old_places[index], Kind::Missing);
+                self.found_at(arrays.old_places[index], Some(pairs.old[index]), None);
             }
             self.element(arrays.old_places[i], pairs.old[i], pairs.new[j]);
         }
         for index in alone {
-            self.found_at(arrays.old_places[index], Kind::Missing);
+            self.found_at(arrays.old_places[index], Some(pairs.old[index]), None);
         }
         for &index in &alignment.new_only {
-            self.found_at(arrays.new_places[index], Kind::Extra);
+            self.found_at(arrays.new_places[index], None, Some(pairs.new[index]));
         }
         self.resize(arrays, pairs, &alignment.old_only, &alignment.new_only);
     }
@@ -201,7 +206,7 @@ impl<'v> Walk<'v> {
     fn by_position(&mut self, arrays: &Arrays<'v>, pairs: &Pairs<'v>) {
         let (old_len, new_len) = (pairs.old.len(), pairs.new.len());
         if old_len != new_len {
-            self.found(Kind::Length);
+            self.found(Kind::Length, Some(arrays.old), Some(arrays.new));
         }
         let both = old_len.min(new_len);
         for index in 0..both {
@@ -241,13 +246,19 @@ impl<'v> Walk<'v> {
         }
     }
 
-    fn found_at(&mut self, place: usize, kind: Kind) {
+    /// An element that is alone.
+    fn found_at(&mut self, place: usize, old: Option<At<'v>>, new: Option<At<'v>>) {
+        let kind = if old.is_some() {
+            Kind::Missing
+        } else {
+            Kind::Extra
+        };
         self.location.push(Part::Element(place));
-        self.found(kind);
+        self.found(kind, old, new);
         self.location.pop();
     }
 
-    fn found(&mut self, kind: Kind) {
+    fn found(&mut self, kind: Kind, old: Option<At<'v>>, new: Option<At<'v>>) {
         if self.divergences.len() >= MAX_DIVERGENCES {
             return;
         }
@@ -265,7 +276,12 @@ impl<'v> Walk<'v> {
             .effort
             .require(path.len() + at.len() + size_of::<Divergence>())
         {
-            self.divergences.push(Divergence { path, at, kind });
+            self.divergences.push(Divergence {
+                path,
+                at,
+                kind,
+                seen: [Seen::at(old), Seen::at(new)],
+            });
         }
     }
 }
@@ -277,6 +293,7 @@ fn is_container(at: At<'_>) -> bool {
 /// Two arrays, with the places of those elements that count.
 struct Arrays<'v> {
     old: At<'v>,
+    new: At<'v>,
     old_places: Vec<usize>,
     new_places: Vec<usize>,
 }

@@ -1,5 +1,7 @@
 //! The words of a judgement: verdicts, reasons, kinds of differences.
 
+use crate::compare::shape::Seen;
+
 /// What a pair is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -152,17 +154,20 @@ pub struct Divergence {
     pub at: String,
     /// How it differs.
     pub kind: Kind,
+    /// What was there in old and in new.
+    pub seen: [Seen; 2],
 }
 
 impl Divergence {
     /// A difference that is not within a document: its path is where it was.
     #[must_use]
-    pub fn whole(path: impl Into<String>, kind: Kind) -> Self {
+    pub fn whole(path: impl Into<String>, kind: Kind, seen: [Seen; 2]) -> Self {
         let path = path.into();
         Self {
             at: path.clone(),
             path,
             kind,
+            seen,
         }
     }
 }

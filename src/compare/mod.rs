@@ -15,8 +15,10 @@ mod lockstep;
 pub mod media;
 mod parts;
 mod patch;
+pub mod recheck;
 pub mod rules;
 mod sequence;
+pub mod shape;
 pub mod verdict;
 mod view;
 

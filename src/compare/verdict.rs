@@ -11,6 +11,7 @@ use crate::compare::lockstep::{self, Finding};
 use crate::compare::media::{self, ContentType};
 use crate::compare::patch;
 use crate::compare::rules::{Program, Rules, StatusRule};
+use crate::compare::shape::Seen;
 use crate::compare::view::{BYTES_PER_VALUE, View};
 use crate::json::{Document, Limits, Node, ReadError};
 use http::{HeaderMap, StatusCode};
@@ -44,12 +45,21 @@ pub fn compare(
         StatusRule::Class => old.status.as_u16() / 100 == new.status.as_u16() / 100,
     };
     if !same_status {
-        return Comparison::of(vec![Divergence::whole("status", Kind::Status)]);
+        let seen = [old, new].map(|answer| Seen::number(answer.status.as_u16()));
+        return Comparison::of(vec![Divergence::whole("status", Kind::Status, seen)]);
     }
     let mut headers = Vec::new();
     for name in &rules.headers {
-        let divergence = Divergence::whole(format!("header:{name}"), Kind::Header);
-        if !media::same_field(name, old.headers, new.headers) && !headers.contains(&divergence) {
+        if media::same_field(name, old.headers, new.headers) {
+            continue;
+        }
+        let text = |answer: &Answer<'_>| {
+            let value = answer.headers.get(name);
+            Seen::text(value.map(|value| value.to_str().unwrap_or_default()))
+        };
+        let seen = [text(old), text(new)];
+        let divergence = Divergence::whole(format!("header:{name}"), Kind::Header, seen);
+        if !headers.contains(&divergence) {
             headers.push(divergence);
         }
     }
@@ -102,7 +112,11 @@ fn compare_bodies(
     if is_json {
         compare_json(&old_body, &new_body, rules, memory)
     } else {
-        Comparison::of(vec![Divergence::whole("body", Kind::Body)])
+        Comparison::of(vec![Divergence::whole(
+            "body",
+            Kind::Body,
+            [Seen::BYTES; 2],
+        )])
     }
 }
 
@@ -129,10 +143,19 @@ fn compare_json(old: &[u8], new: &[u8], rules: &Rules, memory: &mut dyn Memory) 
     };
     match (old, new) {
         (Some(old), Some(new)) => compare_read(&old, &new, &program, finding, memory),
-        (Some(_), None) | (None, Some(_)) => {
-            Comparison::of(vec![Divergence::whole("body", Kind::Type)])
+        (Some(old), None) => {
+            let seen = [Seen::root(&old), Seen::BYTES];
+            Comparison::of(vec![Divergence::whole("body", Kind::Type, seen)])
         }
-        (None, None) => Comparison::of(vec![Divergence::whole("body", Kind::Body)]),
+        (None, Some(new)) => {
+            let seen = [Seen::BYTES, Seen::root(&new)];
+            Comparison::of(vec![Divergence::whole("body", Kind::Type, seen)])
+        }
+        (None, None) => Comparison::of(vec![Divergence::whole(
+            "body",
+            Kind::Body,
+            [Seen::BYTES; 2],
+        )]),
     }
 }
 

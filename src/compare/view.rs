@@ -265,7 +265,7 @@ fn fold(value: u64, constant: u64) -> u64 {
 }
 
 /// A hash of a text, and of what a seed says. It has no key: the same document hashes alike everywhere.
-fn hash_text(seed: u64, text: &[u8]) -> u64 {
+pub(crate) fn hash_text(seed: u64, text: &[u8]) -> u64 {
     let (mut hash, mut at) = (seed ^ (text.len() as u64).rotate_right(16), 0);
     while text.len() - at > 8 {
         hash = fold(hash ^ head(text, at, 8), IN_ORDER);
@@ -278,7 +278,7 @@ fn hash_text(seed: u64, text: &[u8]) -> u64 {
 }
 
 /// Alike for numbers that are equal, however they are written.
-fn hash_number(text: &str) -> u64 {
+pub(crate) fn hash_number(text: &str) -> u64 {
     if let Some(small) = Small::of(text) {
         let rest = (small.exponent as u64).rotate_left(8) | u64::from(small.negative);
         return fold(fold(NUMBER ^ small.digits, IN_ORDER) ^ rest, ANY_ORDER);

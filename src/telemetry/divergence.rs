@@ -133,12 +133,14 @@ fn place(rows: &mut Vec<Row>, field: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::shape::Seen;
 
     fn divergence(path: &str, at: &str, kind: Kind) -> Divergence {
         Divergence {
             path: path.to_owned(),
             at: at.to_owned(),
             kind,
+            seen: [Seen::ABSENT; 2],
         }
     }
 

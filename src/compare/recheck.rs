@@ -1,0 +1,228 @@
+//! A mismatch that was asked again: did it stay, and on which side; and what was it?
+//!
+//! A first look gave (old1, new1), which differ; the last one (old2, new2) came from asking both sides again at the same moment, in random order.
+//! [`look_again`] says what the last look has shown, and [`verdict`] what the pair is.
+//!
+//! Invariant: everything here is a function of the answers. Which way round old2 and new2 stand is used for nothing but [`Orientation`]: were the two
+//! sides exchangeable, [`Orientation::Aligned`] and [`Orientation::Crossed`] would be equally likely, whatever the first look was. The test of
+//! `noise` rests on that.
+
+use crate::compare::diff::MAX_DIVERGENCES;
+use crate::compare::finding::{Divergence, Incomparable, Kind, Verdict};
+use crate::compare::rules::Rules;
+use crate::compare::shape::Seen;
+use crate::compare::verdict::{Answer, Memory, compare};
+use std::time::Duration;
+
+/// Both sides' answers to one request, asked at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// Old's answer.
+    pub old: Answer<'a>,
+    /// New's answer.
+    pub new: Answer<'a>,
+}
+
+/// How the last look stands to the first one, at one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Orientation {
+    /// Each side says what it said before, and the two differ: old1 = old2, new1 = new2.
+    Aligned,
+    /// Each side says what the other one said before: old1 = new2, new1 = old2.
+    Crossed,
+    /// Anything else.
+    Neither,
+}
+
+/// One path at which the first look differed, and what the last look says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathAgain {
+    /// Generalised path, as in [`Divergence::path`]; each stands once.
+    pub path: String,
+    /// What was at that path in old1 and in new1: at the first place where the shapes differ, else at the first place.
+    pub seen: [Seen; 2],
+    /// By values where the two shapes are the same; else by shapes, so that an always new value of the same shape does not hide that the side stayed.
+    pub orientation: Orientation,
+}
+
+/// What asking both sides again has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// old2 = new2.
+    pub equal: bool,
+    /// old1 = old2: old says what it said.
+    pub old_stayed: bool,
+    /// new1 = new2: new says what it said.
+    pub new_stayed: bool,
+    /// A trial for each path of the first look, in its order.
+    pub paths: Vec<PathAgain>,
+}
+
+/// Compares the answers of two looks by a route's rules. `found` is what the first look's comparison found. Fails if answers can't be compared any
+/// more: then nothing is known that was not known before.
+pub fn look_again(
+    first: Look<'_>,
+    last: Look<'_>,
+    found: &[Divergence],
+    rules: &Rules,
+    memory: &mut dyn Memory,
+) -> Result<Again, Incomparable> {
+    let mut judge = |one: &Answer<'_>, other: &Answer<'_>| {
+        let comparison = compare(one, other, rules, memory);
+        match comparison.verdict {
+            Verdict::Incomparable(reason) => Err(reason),
+            Verdict::Match | Verdict::Mismatch => Ok(comparison.divergences),
+        }
+    };
+    let equal = judge(&last.old, &last.new)?.is_empty();
+    let old = judge(&first.old, &last.old)?;
+    let new = judge(&first.new, &last.new)?;
+    // Sides that are equal now stand neither way round.
+    let crossing = if equal {
+        None
+    } else {
+        Some([judge(&first.old, &last.new)?, judge(&first.new, &last.old)?])
+    };
+    let paths = leading(found).map(|divergence| PathAgain {
+        path: divergence.path.clone(),
+        seen: divergence.seen,
+        orientation: crossing.as_ref().map_or(Orientation::Neither, |crossing| {
+            orientation(divergence, [&old, &new], crossing)
+        }),
+    });
+    let paths = paths.collect();
+    Ok(Again {
+        equal,
+        old_stayed: old.is_empty(),
+        new_stayed: new.is_empty(),
+        paths,
+    })
+}
+
+/// One divergence for each path: the first that is out of shape, else the first.
+pub(crate) fn leading(found: &[Divergence]) -> impl Iterator<Item = &Divergence> {
+    let is_first = |index: usize| {
+        let path = &found[index].path;
+        found[..index].iter().all(|other| other.path != *path)
+    };
+    (0..found.len())
+        .filter(move |&index| is_first(index))
+        .map(|index| {
+            let mut same_path = found[index..]
+                .iter()
+                .filter(|other| other.path == found[index].path);
+            same_path
+                .find(|other| is_out_of_shape(other))
+                .unwrap_or(&found[index])
+        })
+}
+
+fn is_out_of_shape(divergence: &Divergence) -> bool {
+    divergence.seen[0].shape != divergence.seen[1].shape
+}
+
+fn orientation(
+    divergence: &Divergence,
+    staying: [&Vec<Divergence>; 2],
+    crossing: &[Vec<Divergence>; 2],
+) -> Orientation {
+    let aligned = staying.into_iter().all(|found| is_same(divergence, found));
+    let crossed = crossing.iter().all(|found| is_same(divergence, found));
+    // Within a tolerance both may hold, which says nothing.
+    match (aligned, crossed) {
+        (true, false) => Orientation::Aligned,
+        (false, true) => Orientation::Crossed,
+        (true, true) | (false, false) => Orientation::Neither,
+    }
+}
+
+/// Whether two answers that differ in `found` say the same at the path of a divergence: by value, or where that was out of shape, by shape.
+fn is_same(divergence: &Divergence, found: &[Divergence]) -> bool {
+    let by_shape = is_out_of_shape(divergence);
+    found.len() < MAX_DIVERGENCES
+        && found.iter().all(|other| {
+            !is_related(&divergence.path, &other.path)
+                || by_shape
+                    && other.path == divergence.path
+                    && other.kind == Kind::Changed
+                    && !is_out_of_shape(other)
+        })
+}
+
+/// Whether a difference at one of two generalised paths says something about the other: one is the other or above it. A status that differs hides
+/// all else, and so does a body for its fields.
+fn is_related(one: &str, other: &str) -> bool {
+    let within = |path: &str, above: &str| {
+        path.strip_prefix(above)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    let in_body = |path: &str| path == "body" || path.starts_with('$');
+    one == "status"
+        || other == "status"
+        || within(one, other)
+        || within(other, one)
+        || (one == "body" && in_body(other))
+        || (other == "body" && in_body(one))
+}
+
+/// What is known when a mismatch is to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// Every differing path of the first look is noisy or blind at this moment, and in shape.
+    pub noise: bool,
+    /// What the last look has shown; none if both sides were not asked again, or did not both answer.
+    pub again: Option<&'a Again>,
+    /// How long before the first look the key was last written through crossfade; none where no write is known.
+    pub written: Option<Duration>,
+    /// `compare.lag`: how long after a write new may be behind.
+    pub lag: Duration,
+}
+
+/// What a mismatch of the first look was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Judgement {
+    /// What the sides do to themselves.
+    Noise,
+    /// One side, or both, moved on meanwhile; now they are equal.
+    Transient,
+    /// New was behind a write that is known, and has caught up.
+    Lag,
+    /// A difference.
+    Mismatch {
+        /// New was alone with its first answer, and has taken it back: one bad replica behind it looks like this.
+        flaky: bool,
+        /// Both sides were asked again.
+        rechecked: bool,
+    },
+}
+
+/// What a mismatch was, by the first row that applies: noise; transient or lag, if the sides are equal now; else a mismatch.
+#[must_use]
+pub fn verdict(evidence: &Evidence<'_>) -> Judgement {
+    if evidence.noise {
+        return Judgement::Noise;
+    }
+    let Some(again) = evidence.again else {
+        return Judgement::Mismatch {
+            flaky: false,
+            rechecked: false,
+        };
+    };
+    let mismatch = |flaky| Judgement::Mismatch {
+        flaky,
+        rechecked: true,
+    };
+    if !again.equal {
+        return mismatch(false);
+    }
+    // Within a tolerance old2 may be near both: then nobody has moved, and what differed still stands.
+    match (again.old_stayed, again.new_stayed) {
+        (false, _) => Judgement::Transient,
+        (true, true) => mismatch(false),
+        (true, false) if evidence.written.is_some_and(|age| age < evidence.lag) => Judgement::Lag,
+        (true, false) => mismatch(true),
+    }
+}
+
+#[cfg(test)]
+mod tests;
