@@ -29,6 +29,7 @@ struct RouteView {
     requests: Counts,
     shadow: ShadowView,
     verdicts: Counts,
+    rechecks: u64,
     incomparable: Counts,
     diff_rate: Option<f64>,
     trials: u64,
@@ -110,8 +111,11 @@ impl RouteView {
             .iter()
             .map(|verdict| (verdict.name(), metrics.verdicts(*verdict)));
         let verdicts = Counts(verdicts.collect());
-        let trials =
-            verdicts.of(VerdictLabel::Match.name()) + verdicts.of(VerdictLabel::Mismatch.name());
+        let trials = VerdictLabel::ALL
+            .iter()
+            .filter(|label| label.is_trial())
+            .map(|label| verdicts.of(label.name()))
+            .sum();
         let mismatches = verdicts.of(VerdictLabel::Mismatch.name());
         Self {
             name: route.name().to_string(),
@@ -147,6 +151,7 @@ impl RouteView {
             diff_rate: (trials > 0).then(|| mismatches as f64 / trials as f64),
             trials,
             verdicts,
+            rechecks: metrics.rechecks(),
             latency: LatenciesView::of(metrics),
             fields: fields(metrics),
         }

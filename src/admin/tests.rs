@@ -4,6 +4,7 @@ mod changes;
 mod peers;
 
 use crate::admin::{Admin, Limits, Readiness, router, serve};
+use crate::compare::recheck::Judgement;
 use crate::compare::{Incomparable, Kind, Verdict};
 use crate::config;
 use crate::plan::Live;
@@ -296,25 +297,29 @@ fn routes_show_the_cells() {
     );
     cells.upstream(Side::Old, Role::Serve, Duration::from_micros(20));
     cells.pair([Duration::from_micros(20), Duration::from_micros(40)]);
-    (0..4).for_each(|_| cells.sampled());
+    (0..6).for_each(|_| cells.sampled());
     cells.dropped(Dropped::Body);
-    (0..3).for_each(|_| cells.shadow_request(Side::New));
+    (0..5).for_each(|_| cells.shadow_request(Side::New));
     cells.verdict(Verdict::Match);
+    cells.verdict(Judgement::Noise);
     cells.verdict(Verdict::Mismatch);
+    cells.verdict(Judgement::Transient);
+    (0..2).for_each(|_| cells.recheck());
     cells.verdict(Verdict::Incomparable(Incomparable::TooDeep));
     cells.divergence("$.tags[*]", Kind::Missing);
     let dropped = json!({"queue": 0, "bytes": 0, "body": 1, "validator": 0, "served_failed": 0, "aborted": 0, "breaker": 0, "shutdown": 0});
     let incomparable = json!({
         "shadow_connect": 0, "shadow_timeout": 0, "shadow_reset": 0, "shadow_protocol": 0, "shadow_queue": 0,
-        "too_large": 0, "too_deep": 1, "too_many_nodes": 0, "coding": 0, "bytes": 0, "internal": 0,
+        "too_large": 0, "too_deep": 1, "too_many_nodes": 0, "coding": 0, "bytes": 0, "recent_write": 0, "internal": 0,
     });
     let expected = json!({
         "name": "content-tags", "match": "GET /contents/{content}/tags", "serve": "split", "percent": 5.0, "share": 0.05,
         "requests": {"old": 1, "new": 0, "none": 0},
-        "shadow": {"sampled": 4, "sent": 3, "dropped": dropped},
-        "verdicts": {"match": 1, "mismatch": 1, "incomparable": 1},
+        "shadow": {"sampled": 6, "sent": 5, "dropped": dropped},
+        "verdicts": {"match": 1, "noise": 1, "mismatch": 1, "transient": 1, "lag": 0, "incomparable": 1},
+        "rechecks": 2,
         "incomparable": incomparable,
-        "diff_rate": 0.5, "trials": 2,
+        "diff_rate": 0.25, "trials": 4,
         "latency": {
             "old": all_ms(&json!(0.019)), "new": all_ms(&json!(null)),
             "pairs": {"count": 1, "old": all_ms(&json!(0.019)), "new": all_ms(&json!(0.039))},
@@ -339,6 +344,8 @@ fn mismatches_newest_first() {
             bucket: Some(7),
             served: Side::New,
             generation: 1,
+            rechecked: false,
+            flaky: false,
             old: Answered::new(http::StatusCode::OK, Duration::from_millis(1)),
             new: Answered::new(http::StatusCode::OK, Duration::from_millis(1)),
             fields: vec![FieldRow {

@@ -74,11 +74,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
     let (offers, queues) = Offers::channel();
     let mismatches = Arc::new(Mismatches::new());
     let shadow_memory = Arc::clone(offers.budget());
-    let lab = Lab::new(
-        Arc::clone(&shadow_memory),
-        Arc::clone(&mismatches),
-        Arc::new(Redactor::new()?),
-    );
+    let lab = Lab::new(&offers, Arc::clone(&mismatches), Arc::new(Redactor::new()?));
     let parts = WorkerParts {
         live: Arc::clone(&live),
         telemetry: Arc::clone(&telemetry),

@@ -13,7 +13,7 @@ use crate::cli::file::{self, ConfigArg, ConfigFile};
 use crate::cli::output::{self, Output, OutputArg, Status};
 use crate::cli::proxy::ProxyArg;
 use crate::config::settings::Settings;
-use crate::plan::build::{Plan, Stamp};
+use crate::plan::build::{Lasting, Plan, Stamp};
 use crate::store::{SavedOverride, StateDir};
 use crate::telemetry::Telemetry;
 use crate::upstream::Endpoints;
@@ -155,5 +155,10 @@ fn plan(settings: Settings, overrule: Option<SavedOverride>) -> Plan {
         sha256: String::new(),
         at: Timestamp::UNIX_EPOCH,
     };
-    Plan::build(settings, stamp, overrule, &endpoints, &telemetry)
+    let lasting = Lasting {
+        endpoints: &endpoints,
+        telemetry: &telemetry,
+        before: None,
+    };
+    Plan::build(settings, stamp, overrule, lasting)
 }

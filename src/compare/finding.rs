@@ -48,13 +48,15 @@ pub enum Incomparable {
     Coding,
     /// The memory for comparisons was used up.
     Bytes,
+    /// The key was written a moment ago.
+    RecentWrite,
     /// The judgement broke off: a defect of crossfade.
     Internal,
 }
 
 impl Incomparable {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ShadowConnect,
         Self::ShadowTimeout,
         Self::ShadowReset,
@@ -65,6 +67,7 @@ impl Incomparable {
         Self::TooManyNodes,
         Self::Coding,
         Self::Bytes,
+        Self::RecentWrite,
         Self::Internal,
     ];
 
@@ -82,6 +85,7 @@ impl Incomparable {
             Self::TooManyNodes => "too_many_nodes",
             Self::Coding => "coding",
             Self::Bytes => "bytes",
+            Self::RecentWrite => "recent_write",
             Self::Internal => "internal",
         }
     }

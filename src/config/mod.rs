@@ -5,6 +5,7 @@
 
 mod address;
 pub mod edit;
+mod judging;
 mod limits;
 mod listen;
 mod load;

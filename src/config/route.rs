@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+use crate::config::judging;
 use crate::config::problem::Fault;
 use crate::config::rules;
 use crate::config::scalar;
@@ -49,7 +50,8 @@ pub(super) fn route(section: &Section<'_>, sink: &mut Sink<'_>) -> Placed {
     let shadow = section.read(sink, "shadow", shadow);
     let read = section.read(sink, "read", Item::bool);
     let compare = section.read(sink, "compare", |item, sink| {
-        Section::of(item, &COMPARE, sink).map(|section| rules::rules(&section, sink))
+        let section = Section::of(item, &COMPARE, sink)?;
+        Some((rules::rules(&section, sink), judging::again(&section, sink)))
     });
     let split = Split {
         key: &key,
@@ -69,6 +71,7 @@ pub(super) fn route(section: &Section<'_>, sink: &mut Sink<'_>) -> Placed {
         _ => None,
     };
     let name = name.good();
+    let (compare, again) = compare.good().unwrap_or_default();
     Placed {
         name: name
             .clone()
@@ -88,7 +91,8 @@ pub(super) fn route(section: &Section<'_>, sink: &mut Sink<'_>) -> Placed {
             fallback: fallback.good().unwrap_or(Fallback::On { after: None }),
             shadow: shadow.good().unwrap_or_default(),
             read: read.good().unwrap_or(false),
-            compare: compare.good().unwrap_or_default(),
+            compare,
+            again,
         }),
     }
 }

@@ -1,6 +1,7 @@
 //! What the program may rely on: immutable and valid.
 
 use crate::compare::Rules;
+pub use crate::config::judging::Again;
 use crate::route::bucket::Share;
 use crate::route::decide::{Pins, Serve};
 use crate::route::pattern::Pattern;
@@ -450,6 +451,8 @@ pub struct Route {
     pub read: bool,
     /// How answers are compared.
     pub compare: Rules,
+    /// When a difference is looked at again.
+    pub again: Again,
 }
 
 /// What happens when new serves and fails.

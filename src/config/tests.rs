@@ -1,6 +1,7 @@
 //! The loader as a whole: good files, and tables of mistakes with the exact place of each.
 
 mod generated;
+mod judging;
 mod many;
 mod mistakes;
 mod routes;
@@ -162,6 +163,12 @@ fn the_smallest_file_has_every_default() {
         (None, None, None, false)
     );
     assert_eq!(route.compare, crate::compare::Rules::default());
+    let millis = |delays: &[Duration]| delays.iter().map(Duration::as_millis).collect::<Vec<_>>();
+    assert_eq!(millis(&route.again.recheck), [50, 500, 5_000]);
+    assert_eq!(
+        millis(&[route.again.lag, route.again.settle]),
+        [5_000, 2_000]
+    );
 }
 
 #[test]

@@ -200,8 +200,11 @@ pub(super) const COMPARE: Words = Words {
         "null_is_absent",
         "headers",
         "status",
+        "recheck",
+        "lag",
+        "settle",
     ],
-    later: &["recheck", "lag", "settle", "shape", "map"],
+    later: &["shape", "map"],
 };
 
 const ALL: [&Words; 19] = [

@@ -58,6 +58,12 @@ impl Reservation {
         Self::new(Arc::clone(&self.budget))
     }
 
+    /// What it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Takes more; `false` and nothing taken if the budget is used up.
     #[must_use]
     pub fn grow(&mut self, bytes: usize) -> bool {

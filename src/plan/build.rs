@@ -4,7 +4,8 @@
 
 use crate::compare::Rules;
 use crate::config::Settings;
-use crate::config::settings::{Fallback, Route, Shadow, Values};
+use crate::config::settings::{Again, Fallback, Route, Shadow, Values};
+use crate::plan::judging::Judging;
 use crate::redact;
 use crate::route::bucket::{Salt, Share};
 use crate::route::decide::{Override, Policy, Serve, Switches};
@@ -18,6 +19,7 @@ use crate::telemetry::{RouteMetrics, Telemetry};
 use crate::template::{Source, Template};
 use crate::upstream::{Endpoints, Group};
 use jiff::Timestamp;
+use std::collections::HashMap;
 use std::mem::offset_of;
 use std::sync::Arc;
 
@@ -65,6 +67,10 @@ pub struct RoutePlan {
     pub fallback: Fallback,
     /// What is mirrored, and within which bounds.
     pub shadow: Shadow,
+    /// When a difference is looked at again.
+    pub again: Again,
+    /// What judgements remember.
+    pub judging: Arc<Judging>,
     /// Whether its mismatches are kept with their values.
     pub values: Values,
     /// Where spans are told, if somebody wants them; the same for all routes.
@@ -109,16 +115,33 @@ pub struct Stamp {
     pub at: Timestamp,
 }
 
+/// What lasts from one Plan to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Lasting<'a> {
+    /// The endpoints of the process.
+    pub endpoints: &'a Endpoints,
+    /// Its cells.
+    pub telemetry: &'a Telemetry,
+    /// The Plan in whose place the new one comes.
+    pub before: Option<&'a Plan>,
+}
+
 impl Plan {
-    /// Makes a Plan. Endpoints and cells that an earlier Plan had are kept.
+    /// Makes a Plan. Endpoints and cells that an earlier Plan had are kept, and what is remembered of judgements where nothing changes of what is
+    /// compared.
     #[must_use]
     pub fn build(
         settings: Settings,
         stamp: Stamp,
         overrule: Option<SavedOverride>,
-        endpoints: &Endpoints,
-        telemetry: &Telemetry,
+        lasting: Lasting<'_>,
     ) -> Self {
+        let Lasting {
+            endpoints,
+            telemetry,
+            before,
+        } = lasting;
+        let before = before.into_iter().flat_map(Self::routes);
         let shared = Shared {
             groups: Arc::new(Side::BOTH.map(|side| endpoints.group(side, settings.upstream(side)))),
             salt: Arc::new(Salt::new(&settings.migration.name)),
@@ -127,6 +150,7 @@ impl Plan {
                 .traces
                 .as_ref()
                 .and_then(|_| telemetry.traces().tracer()),
+            before: before.map(|route| (&**route.name(), &**route)).collect(),
         };
         let table = settings.routes.iter().map(|route| Entry {
             pattern: route.pattern.clone(),
@@ -189,7 +213,7 @@ impl Plan {
 }
 
 impl RoutePlan {
-    fn new(route: &Route, settings: &Settings, shared: &Shared, telemetry: &Telemetry) -> Self {
+    fn new(route: &Route, settings: &Settings, shared: &Shared<'_>, telemetry: &Telemetry) -> Self {
         let key = route.key.as_ref();
         let own_salt = route.salt.as_deref().map(|salt| Arc::new(Salt::new(salt)));
         let policy = Policy {
@@ -203,7 +227,10 @@ impl RoutePlan {
             shadow: route.shadow.percent,
             read: route.read,
         };
+        let metrics = telemetry.route(&route.name, route.pattern.methods());
         Self {
+            judging: shared.judging(&route.compare, &metrics),
+            again: route.again.clone(),
             key_is_secret: key.is_some_and(reads_secret),
             key_placeholders: key.into_iter().flat_map(path_placeholders).collect(),
             policy,
@@ -213,13 +240,16 @@ impl RoutePlan {
             fallback: route.fallback,
             shadow: route.shadow,
             tracer: shared.tracer.clone(),
-            metrics: telemetry.route(&route.name, route.pattern.methods()),
+            metrics,
             groups: Arc::clone(&shared.groups),
         }
     }
 
-    fn unmatched(settings: &Settings, shared: &Shared, telemetry: &Telemetry) -> Self {
+    fn unmatched(settings: &Settings, shared: &Shared<'_>, telemetry: &Telemetry) -> Self {
+        let (metrics, rules) = (telemetry.route(UNMATCHED, None), Rules::default());
         Self {
+            judging: shared.judging(&rules, &metrics),
+            again: Again::default(),
             policy: Policy {
                 name: UNMATCHED.into(),
                 serve: Serve::Split,
@@ -234,22 +264,39 @@ impl RoutePlan {
             key_is_secret: false,
             key_placeholders: Vec::new(),
             pattern: "*".to_owned(),
-            rules: Rules::default(),
+            rules,
             values: settings.samples.values,
             fallback: Fallback::Off,
             shadow: Shadow::default(),
             tracer: shared.tracer.clone(),
-            metrics: telemetry.route(UNMATCHED, None),
+            metrics,
             groups: Arc::clone(&shared.groups),
         }
     }
 }
 
 /// What all routes of a Plan have in common: once in memory, it is once in a cache.
-struct Shared {
+struct Shared<'a> {
     groups: Arc<[Arc<Group>; 2]>,
     salt: Arc<Salt>,
     tracer: Option<Arc<Tracer>>,
+    /// The routes of the Plan before, by name.
+    before: HashMap<&'a str, &'a RoutePlan>,
+}
+
+impl Shared<'_> {
+    /// What judgements remember of a route: nothing any more, if other things are compared now.
+    fn judging(&self, rules: &Rules, metrics: &RouteMetrics) -> Arc<Judging> {
+        let same_sides = |before: &RoutePlan| {
+            let mut sides = before.groups.iter().zip(&*self.groups);
+            sides.all(|(before, now)| Arc::ptr_eq(before, now))
+        };
+        let before = self.before.get(&**metrics.name());
+        match before.filter(|before| before.rules == *rules && same_sides(before)) {
+            Some(before) => Arc::clone(&before.judging),
+            None => Arc::new(Judging::new(metrics)),
+        }
+    }
 }
 
 fn reads_secret(key: &Template) -> bool {

@@ -3,7 +3,7 @@
 //! Readers take a snapshot and never wait; writers take turns. An override survives every change of settings.
 
 use crate::config::{Problem, Settings, restart_required};
-use crate::plan::build::{Plan, Stamp};
+use crate::plan::build::{Lasting, Plan, Stamp};
 use crate::route::decide::share_in_force;
 use crate::store::SavedOverride;
 use crate::telemetry::{self, ReloadResult, Telemetry};
@@ -51,7 +51,12 @@ impl Live {
             sha256,
             at: now(),
         };
-        let plan = Plan::build(settings, stamp, overrule, &endpoints, &telemetry);
+        let lasting = Lasting {
+            endpoints: &endpoints,
+            telemetry: &telemetry,
+            before: None,
+        };
+        let plan = Plan::build(settings, stamp, overrule, lasting);
         let live = Self {
             plan: Arc::new(ArcSwap::from_pointee(plan)),
             started_with,
@@ -93,13 +98,12 @@ impl Live {
             sha256,
             at: now(),
         };
-        let plan = Plan::build(
-            settings,
-            stamp,
-            before.overrule.clone(),
-            &self.endpoints,
-            &self.telemetry,
-        );
+        let lasting = Lasting {
+            endpoints: &self.endpoints,
+            telemetry: &self.telemetry,
+            before: Some(&before),
+        };
+        let plan = Plan::build(settings, stamp, before.overrule.clone(), lasting);
         let generation = plan.generation;
         self.swap(plan);
         self.accepted(ReloadResult::Applied);

@@ -74,6 +74,11 @@ impl Meter {
         }
     }
 
+    /// When its head was read.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// The route that it has.
     pub(super) fn route(&self) -> &RoutePlan {
         &self.route

@@ -5,6 +5,7 @@
 pub mod accept;
 mod admit;
 mod answer;
+mod answering;
 mod converse;
 mod deadlines;
 mod doorkeeper;

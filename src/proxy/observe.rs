@@ -17,6 +17,7 @@ use http_body::Body;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A sampled request, before its answer.
 #[derive(Debug)]
@@ -26,8 +27,16 @@ pub(super) struct Sampled {
     offers: Offers,
 }
 
-/// What was decided of a request: its key, the decision, the generation that decided.
-pub(super) type Decided = (Option<String>, Decision, u64);
+/// What was decided of a request.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) key: Option<String>,
+    pub(super) decision: Decision,
+    /// The generation that decided.
+    pub(super) generation: u64,
+    /// When its head was read.
+    pub(super) began: Instant,
+}
 
 impl Sampled {
     /// Copies a request. `None`, and counted, if the lab takes no more now, there is no memory for it, or its body is too long.
@@ -36,8 +45,14 @@ impl Sampled {
         head: &request::Parts,
         upload: Option<&Upload>,
         offers: &Offers,
-        (key, decision, generation): Decided,
+        decided: Decided,
     ) -> Option<Self> {
+        let Decided {
+            key,
+            decision,
+            generation,
+            began,
+        } = decided;
         let ticket = Ticket::sampled(Arc::clone(route));
         let asked = decision.side.other();
         if route.group(asked).common().guard(Role::Shadow).is_open() {
@@ -66,6 +81,7 @@ impl Sampled {
         }
         let pair = Box::new(Pair {
             at: now(),
+            began,
             generation,
             key,
             bucket: decision.bucket,

@@ -4,17 +4,17 @@ use crate::message::body::BodyError;
 use crate::message::forwarded::{self, Address, Peer, Stamp, TRACEPARENT};
 use crate::message::hop;
 use crate::message::lines::Lines;
-use crate::message::reply::Problem;
 use crate::message::request_id::RequestId;
 use crate::message::survey::Survey;
 use crate::plan::{Plan, RoutePlan};
 use crate::proxy::admit::{admit, admit_body};
 use crate::proxy::answer::AnswerBody;
+use crate::proxy::answering::{Access, Answering, answer};
 use crate::proxy::failure::Refusal;
 use crate::proxy::forward::{Exchange, Shown};
 use crate::proxy::intake::Intake;
 use crate::proxy::meter::{Meter, Notes};
-use crate::proxy::observe::Sampled;
+use crate::proxy::observe::{Decided, Sampled};
 use crate::proxy::outbox::Outbox;
 use crate::proxy::phases::Busy;
 use crate::proxy::prefix::Prefix;
@@ -29,7 +29,7 @@ use crate::telemetry::access::{Begun, Record};
 use crate::upstream::is_bad_framing;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, Request, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -46,10 +46,7 @@ pub(super) fn serve(
 ) -> Serving {
     match Admitted::new(worker, address, request, busy) {
         Ok(admitted) if admitted.wants_body() => Serving::UnderWay(Box::pin(admitted.read_key())),
-        Ok(admitted) => {
-            let read = admitted.read;
-            Serving::UnderWay(answer(admitted.decide(Prefix::default()), read))
-        }
+        Ok(admitted) => Serving::UnderWay(answer(admitted.decide(Prefix::default()))),
         Err(refused) => Serving::Done(Some(refused)),
     }
 }
@@ -59,8 +56,6 @@ pub(super) enum Serving {
     Done(Option<Box<Response<AnswerBody>>>),
     UnderWay(Answering),
 }
-
-type Answering = Pin<Box<dyn Future<Output = Response<AnswerBody>> + Send>>;
 
 impl Future for Serving {
     type Output = Result<Response<AnswerBody>, Infallible>;
@@ -74,25 +69,6 @@ impl Future for Serving {
             Self::UnderWay(answering) => answering.as_mut().poll(cx).map(Ok),
         }
     }
-}
-
-fn answer(mut exchange: Exchange, read: bool) -> Answering {
-    if read {
-        return Box::pin(async move { exchange.run().await });
-    }
-    // A write whose body has arrived runs to its answer though its client leaves: it lives in a task of its own.
-    let (worker, id) = (Arc::clone(&exchange.worker), exchange.id.clone());
-    let task = worker.spawn(async move { exchange.run().await });
-    Box::pin(async move {
-        task.await.unwrap_or_else(|_| {
-            let problem = Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "The proxy failed.",
-            );
-            AnswerBody::local(&problem, &Method::POST, &id)
-        })
-    })
 }
 
 /// A request that may be forwarded, and has a route.
@@ -228,10 +204,7 @@ impl Admitted {
             None => Ok(Prefix::default()),
         };
         match prefix {
-            Ok(prefix) => {
-                let read = self.read;
-                answer(self.decide(prefix), read).await
-            }
+            Ok(prefix) => answer(self.decide(prefix)).await,
             Err(error) => self.unread(&error),
         }
     }
@@ -265,7 +238,7 @@ impl Admitted {
     }
 
     /// Decides, and makes ready what goes to the sides.
-    fn decide(self, prefix: Prefix) -> Exchange {
+    fn decide(self, prefix: Prefix) -> (Exchange, Access) {
         let Self {
             worker,
             plan,
@@ -289,6 +262,13 @@ impl Admitted {
             .unwrap_or_default();
         let key = key_of(&route, &head, &captures, &prefix, &peer);
         let decision = decide::decide(&route.policy, &plan.switches, read, key.as_deref());
+        let access = if read {
+            Access::Read
+        } else {
+            let writes = worker.offers().writes();
+            let written = key.as_deref();
+            Access::Write(written.map(|key| writes.key(&route.policy.salt, key)))
+        };
         // What may become a tunnel has no answer to compare.
         let sampled = upgrade.is_none()
             && decide::is_mirrored(&route.policy, &plan.switches, read)
@@ -333,14 +313,19 @@ impl Admitted {
                     &head,
                     upload.as_deref(),
                     worker.offers(),
-                    (key, decision, plan.generation),
+                    Decided {
+                        key,
+                        decision,
+                        generation: plan.generation,
+                        began: meter.started(),
+                    },
                 )
             })
             .flatten();
         if let Some(record) = meter.record() {
             record.decided(decision.why.name(), decision.bucket, sampled.is_some());
         }
-        Exchange {
+        let exchange = Exchange {
             request: Outbox::new(head, lines),
             id,
             worker,
@@ -351,7 +336,8 @@ impl Admitted {
             sampled,
             shown,
             upgrade,
-        }
+        };
+        (exchange, access)
     }
 }
 

@@ -1,13 +1,13 @@
 //! The other half of a pair: the copy of a request goes to the other side, and its whole answer comes back within bounds.
 
 use crate::compare::Incomparable;
+use crate::config::settings::Shadow;
 use crate::message::body::Outgoing;
 use crate::message::capture::{Capture, Reservation, Spoiled};
 use crate::message::fields;
 use crate::message::forwarded::{TRACEPARENT, X_CROSSFADE_SHADOW, child_traceparent};
-use crate::plan::RoutePlan;
-use crate::shadow::offer::{AnswerCopy, Pair, RequestCopy};
-use crate::telemetry::{Role, UpstreamError};
+use crate::shadow::offer::{AnswerCopy, RequestCopy};
+use crate::telemetry::{Role, RouteMetrics, UpstreamError};
 use crate::upstream::alarm::Alarm;
 use crate::upstream::{Arriving, Dispatch, Fault, Group, Pools, send};
 use bytes::Bytes;
@@ -36,35 +36,59 @@ const VALIDATORS: [HeaderName; 6] = [
     RANGE,
 ];
 
-/// Asks the other side for its answer to a pair's request, and charges it to the pair. It works for the span with this id, if there is a trace.
+/// A copy of a request, for one side.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question<'a> {
+    /// The request.
+    pub(super) request: &'a RequestCopy,
+    /// The status of the answer that the client got.
+    pub(super) served_status: StatusCode,
+    /// Who is asked.
+    pub(super) group: &'a Group,
+    /// What an answer may take of time and memory.
+    pub(super) bounds: Shadow,
+    /// The span that it works for, if there is a trace.
+    pub(super) span: u64,
+    /// Where the time that it took is counted, if it is.
+    pub(super) timed: Option<&'a RouteMetrics>,
+}
+
+/// Asks a side for its answer, and charges it to `memory`.
 pub(super) async fn ask(
     pools: &Arc<Pools>,
-    route: &RoutePlan,
-    pair: &mut Pair,
-    span: u64,
+    question: Question<'_>,
+    memory: &mut Reservation,
     alarm: &mut Alarm,
 ) -> Result<AnswerCopy<HeaderMap>, Incomparable> {
-    let side = pair.served.other();
-    let group = route.group(side);
-    let deadline = Instant::now() + route.shadow.timeout;
+    let Question {
+        request,
+        served_status,
+        group,
+        bounds,
+        span,
+        timed,
+    } = question;
+    let deadline = Instant::now() + bounds.timeout;
     // Pinned here, since it is large: it would be moved into whoever waits for it.
     let whole = pin!(async {
-        let mut request = Some(shadow_request(&pair.request, pair.answer.status, span));
+        let mut request = Some(shadow_request(request, served_status, span));
         let dispatch = Dispatch {
             request: &mut request,
-            timeout: route.shadow.timeout,
+            timeout: bounds.timeout,
             progress: None,
             switch: None,
         };
         let answer = send(pools, group, dispatch)
             .await
             .map_err(|fault| blame(&fault))?;
-        route.metrics.upstream(side, Role::Shadow, answer.elapsed);
+        if let Some(metrics) = timed {
+            metrics.upstream(group.common().side(), Role::Shadow, answer.elapsed);
+        }
         let (head, body) = answer.response.into_parts();
-        if !pair.memory.grow(fields::size(&head.headers)) {
+        if !memory.grow(fields::size(&head.headers)) {
             return Err(Incomparable::Bytes);
         }
-        let body = read(body, route.shadow.max_body, &mut pair.memory).await?;
+        let body = read(body, bounds.max_body, memory).await?;
         Ok(AnswerCopy {
             status: head.status,
             headers: head.headers,

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A route between two sides that nobody listens for.
 pub(super) fn route() -> Arc<RoutePlan> {
@@ -29,6 +30,7 @@ pub(super) fn pair(budget: &Arc<Budget>, bytes: usize) -> Box<Pair> {
     assert!(memory.grow(bytes), "there is room for {bytes} bytes");
     Box::new(Pair {
         at: Timestamp::UNIX_EPOCH,
+        began: Instant::now(),
         generation: 1,
         key: None,
         bucket: None,

@@ -1,68 +1,54 @@
 //! One pair in the lab: asked, judged, counted and remembered.
 
-use crate::compare::{self, Answer, Comparison, Incomparable, Rules, Verdict};
-use crate::message::capture::{Budget, Reservation};
+use crate::compare::{Incomparable, Rules, Verdict};
 use crate::message::forwarded::TRACEPARENT;
-use crate::shadow::exchange::ask;
-use crate::shadow::offer::{AnswerCopy, Offer, Pair, is_judged, judged_fields};
-use crate::shadow::record;
+use crate::plan::RoutePlan;
+use crate::shadow::again::{self, Doubt, Doubts};
+use crate::shadow::exchange::{Question, ask};
+use crate::shadow::offer::{AnswerCopy, Offer, Offers, Pair, is_judged};
+use crate::shadow::record::Finding;
 use crate::shadow::ticket::Asked;
+use crate::shadow::weigh::{Measure, Scales, is_light, keep};
+use crate::shadow::writes::Writes;
 use crate::side::Side;
 use crate::store::{Mismatches, Redactor};
 use crate::telemetry::trace::Copied;
 use crate::telemetry::{Dropped, Role};
 use crate::upstream::alarm::Alarm;
 use crate::upstream::{Outcome, Pass, Pools};
-use bytes::Bytes;
-use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
-
-/// Bytes of two bodies that are compared where they arrive. What is longer, or coded, may take long: other pairs' answers must not wait for it.
-const LIGHT: usize = 32 * 1024;
-
-/// Long comparisons at a time, each on a thread of its own.
-const HEAVY_AT_ONCE: usize = 2;
+use std::time::Duration;
 
 /// What the lab works with.
 #[derive(Debug)]
 pub struct Lab {
-    /// Memory of all pairs.
-    pub budget: Arc<Budget>,
     /// Connections of its own.
     pub pools: Arc<Pools>,
     /// Where mismatches are kept.
     pub mismatches: Arc<Mismatches>,
     /// What makes their values unreadable.
     pub redactor: Arc<Redactor>,
-    heavy: Arc<Semaphore>,
-}
-
-/// The lab's memory as the comparison asks for it.
-struct Memory<'a>(&'a mut Reservation);
-
-impl compare::Memory for Memory<'_> {
-    fn charge(&mut self, bytes: usize) -> bool {
-        self.0.grow(bytes)
-    }
+    /// What has to be looked at again.
+    pub(super) doubts: Arc<Doubts>,
+    writes: Arc<Writes>,
+    scales: Arc<Scales>,
 }
 
 impl Lab {
     /// A lab that keeps its mismatches there.
     #[must_use]
-    pub fn new(
-        budget: Arc<Budget>,
-        mismatches: Arc<Mismatches>,
-        redactor: Arc<Redactor>,
-    ) -> Arc<Self> {
+    pub fn new(offers: &Offers, mismatches: Arc<Mismatches>, redactor: Arc<Redactor>) -> Arc<Self> {
+        let pools = Pools::new(Role::Shadow);
+        let scales = Arc::<Scales>::default();
+        let writes = Arc::clone(offers.writes());
         Arc::new(Self {
-            budget,
-            pools: Pools::new(Role::Shadow),
+            doubts: Doubts::new(&pools, &scales, &writes, &mismatches),
+            pools,
             mismatches,
             redactor,
-            heavy: Arc::new(Semaphore::new(HEAVY_AT_ONCE)),
+            writes,
+            scales,
         })
     }
 
@@ -93,7 +79,21 @@ impl Lab {
         let span = copied
             .as_ref()
             .map_or_else(|| fastrand::u64(..), Copied::span);
-        let answer = ask(&self.pools, asked.route(), &mut pair, span, alarm).await;
+        let Pair {
+            request,
+            answer: served,
+            memory,
+            ..
+        } = &mut *pair;
+        let question = Question {
+            request,
+            served_status: served.status,
+            group: asked.route().group(side),
+            bounds: asked.route().shadow,
+            span,
+            timed: Some(&asked.route().metrics),
+        };
+        let answer = ask(&self.pools, question, memory, alarm).await;
         if let Some(copied) = &mut copied {
             copied.heard(side.name(), heard(&answer));
         }
@@ -101,7 +101,7 @@ impl Lab {
         if let Some(probe) = probe {
             probe.tell(outcome(&answer));
         }
-        let mut other = match answer {
+        let other = match answer {
             Ok(other) => other,
             Err(reason) => {
                 drop(pair);
@@ -112,42 +112,85 @@ impl Lab {
             Side::Old => [pair.answer.latency, other.latency],
             Side::New => [other.latency, pair.answer.latency],
         });
+        let written = self.written(asked.route(), &pair);
+        if written.is_some_and(|age| age < asked.route().again.settle) {
+            drop(pair);
+            return asked.judged(Verdict::Incomparable(Incomparable::RecentWrite));
+        }
         if is_same(&pair, &other, &asked.route().rules) {
             drop(pair);
             return asked.judged(Verdict::Match);
         }
-        if is_light(&pair, &other) {
-            return self.conclude(asked, pair, &other);
+        let doubt = if is_light(&pair.answer, &other) {
+            self.conclude(asked, pair, &other, written)
+        } else {
+            // It waits here for its turn: it must keep no buffer of a connection.
+            let other = keep(&other, &asked.route().rules);
+            let other = AnswerCopy {
+                headers: other.headers.map(0, |_| true),
+                status: other.status,
+                body: other.body,
+                latency: other.latency,
+            };
+            let lab = Arc::clone(self);
+            // If it panics the account closes by itself, as `internal`.
+            let judged = self
+                .scales
+                .long(move || lab.conclude(asked, pair, &other, written));
+            judged.await.flatten()
+        };
+        if let Some(doubt) = doubt {
+            self.doubts.begin(doubt);
         }
-        // It waits here for its turn: it must keep no buffer of a connection.
-        other.headers = judged_fields(&other.headers, &asked.route().rules).map(0, |_| true);
-        other.body = Bytes::from(other.body.to_vec());
-        let turn = Arc::clone(&self.heavy).acquire_owned().await;
-        let lab = Arc::clone(self);
-        let judged = spawn_blocking(move || {
-            let _until_judged = turn;
-            lab.conclude(asked, pair, &other);
-        });
-        // A panic has been told where it happened, and the account closes by itself, as `internal`.
-        let _ = judged.await;
     }
 
-    fn conclude(&self, asked: Asked, mut pair: Box<Pair>, other: &AnswerCopy<HeaderMap>) {
+    /// How long before a pair's request its key was written, if that is known; nothing if it was written since.
+    fn written(&self, route: &RoutePlan, pair: &Pair) -> Option<Duration> {
+        let last = self.writes.last(&route.policy.salt, pair.key.as_deref()?)?;
+        Some(pair.began.saturating_duration_since(last))
+    }
+
+    /// Judges a pair at first sight. What has to be looked at again comes back.
+    fn conclude(
+        &self,
+        mut asked: Asked,
+        pair: Box<Pair>,
+        other: &AnswerCopy<HeaderMap>,
+        written: Option<Duration>,
+    ) -> Option<Box<Doubt>> {
         let route = asked.route();
-        let comparison = compare(&mut pair, other, &route.rules);
-        if comparison.verdict == Verdict::Mismatch {
-            route.metrics.divergences(&comparison.divergences);
-            self.mismatches.push(record::row(
-                route,
-                &pair,
-                other,
-                &comparison,
-                &self.redactor,
-            ));
+        let measure = Measure {
+            rules: &route.rules,
+            head_only: pair.request.method == Method::HEAD,
+            memory: &pair.memory,
+        };
+        let comparison = match pair.served {
+            Side::Old => measure.compare(&pair.answer, other),
+            Side::New => measure.compare(other, &pair.answer),
+        };
+        if comparison.verdict != Verdict::Mismatch {
+            // When a pair counts as judged its memory is free.
+            drop(pair);
+            asked.judged(comparison.verdict);
+            return None;
         }
-        // When a pair counts as judged its memory is free.
-        drop(pair);
-        asked.judged(comparison.verdict);
+        let finding = Finding::new(route, &pair, other, comparison, &self.redactor);
+        let Some(place) = self.doubts.place(route, &pair, &finding) else {
+            drop(pair);
+            let judgement = again::judge(asked.route(), None, written);
+            finding.close(asked, judgement, &self.mismatches);
+            return None;
+        };
+        let other = keep(other, &route.rules);
+        asked.doubted();
+        Some(Box::new(Doubt {
+            asked,
+            finding,
+            pair,
+            other,
+            written,
+            place,
+        }))
     }
 }
 
@@ -175,31 +218,4 @@ fn is_same(pair: &Pair, other: &AnswerCopy<HeaderMap>, rules: &Rules) -> bool {
         && served
             .headers
             .are_those_of(&other.headers, |name| is_judged(name, rules))
-}
-
-/// Whether a comparison is short, whatever is in the bodies.
-fn is_light(pair: &Pair, other: &AnswerCopy<HeaderMap>) -> bool {
-    let coded = other.headers.contains_key(CONTENT_ENCODING)
-        || pair.answer.headers.contains(&CONTENT_ENCODING);
-    !coded && pair.answer.body.len() + other.body.len() <= LIGHT
-}
-
-fn compare(pair: &mut Pair, other: &AnswerCopy<HeaderMap>, rules: &Rules) -> Comparison {
-    let head_only = pair.request.method == Method::HEAD;
-    let headers = pair.answer.headers.map(0, |_| true);
-    let served = view(&pair.answer, &headers, head_only);
-    let asked = view(other, &other.headers, head_only);
-    let (old, new) = match pair.served {
-        Side::Old => (served, asked),
-        Side::New => (asked, served),
-    };
-    compare::compare(&old, &new, rules, &mut Memory(&mut pair.memory))
-}
-
-fn view<'a, H>(answer: &'a AnswerCopy<H>, headers: &'a HeaderMap, head_only: bool) -> Answer<'a> {
-    Answer {
-        status: answer.status,
-        headers,
-        body: (!head_only).then_some(&answer.body[..]),
-    }
 }

@@ -3,6 +3,7 @@
 //! Nothing here can make a request wait: offering never blocks, and all memory comes from a budget of the lab's own.
 //! Every sampled request is counted exactly once more: as dropped with a reason, or as asked and then judged.
 
+mod again;
 pub mod exchange;
 #[cfg(test)]
 mod fixture;
@@ -12,7 +13,10 @@ pub mod offer;
 mod record;
 pub mod run;
 pub mod ticket;
+mod weigh;
+mod writes;
 
 pub use judge::Lab;
 pub use offer::{AnswerCopy, Offers, Pair, RequestCopy};
 pub use ticket::Ticket;
+pub use writes::{Writes, WrittenKey};

@@ -4,6 +4,7 @@ use crate::compare::Rules;
 use crate::message::capture::{Budget, Reservation};
 use crate::message::fields::Fields;
 use crate::shadow::ticket::Ticket;
+use crate::shadow::writes::Writes;
 use crate::side::Side;
 use crate::telemetry::Dropped;
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::Instant;
 
 /// Requests that may lie in the queue of a side.
 pub const QUEUE: usize = 1024;
@@ -55,8 +57,10 @@ pub struct AnswerCopy<H> {
 /// One request and its answer.
 #[derive(Debug)]
 pub struct Pair {
-    /// When the request came.
+    /// When the request came, for people.
     pub at: Timestamp,
+    /// The same for who counts from it.
+    pub began: Instant,
     /// The generation that decided.
     pub generation: u64,
     /// The request's key.
@@ -87,6 +91,7 @@ struct Ends {
     /// Rung when a batch is there.
     bell: Sender<()>,
     budget: Arc<Budget>,
+    writes: Arc<Writes>,
 }
 
 /// The lab's end: the pairs that wait to be asked, for each side.
@@ -121,6 +126,7 @@ impl Offers {
             swamped,
             bell,
             budget: Budget::new(BYTES),
+            writes: Arc::default(),
         };
         (
             Self(Arc::new(ends)),
@@ -135,6 +141,12 @@ impl Offers {
     #[must_use]
     pub fn budget(&self) -> &Arc<Budget> {
         &self.0.budget
+    }
+
+    /// The keys that requests write.
+    #[must_use]
+    pub fn writes(&self) -> &Arc<Writes> {
+        &self.0.writes
     }
 
     /// Whether nothing more is taken now that is to be asked of a side.

@@ -1,14 +1,62 @@
 //! A mismatch as it is kept: what was asked, what differed, and how old becomes new; without values where they are private.
 
-use crate::compare::Comparison;
+use crate::compare::recheck::Judgement;
+use crate::compare::{Comparison, Divergence};
 use crate::config::settings::Values;
 use crate::plan::RoutePlan;
 use crate::shadow::offer::{AnswerCopy, Pair};
+use crate::shadow::ticket::Asked;
 use crate::side::Side;
-use crate::store::{Answered, FieldRow, KeyText, Mismatch, Redactor, rfc3339};
+use crate::store::{Answered, FieldRow, KeyText, Mismatch, Mismatches, Redactor, rfc3339};
 use http::HeaderMap;
 
-pub(super) fn row(
+/// What a first look has found, before it is known what it is.
+#[derive(Debug)]
+pub(super) struct Finding {
+    divergences: Vec<Divergence>,
+    row: Mismatch,
+}
+
+impl Finding {
+    pub(super) fn new(
+        route: &RoutePlan,
+        pair: &Pair,
+        other: &AnswerCopy<HeaderMap>,
+        comparison: Comparison,
+        redactor: &Redactor,
+    ) -> Self {
+        let row = row(route, pair, other, &comparison, redactor);
+        Self {
+            divergences: comparison.divergences,
+            row,
+        }
+    }
+
+    /// Memory that it holds, in bytes, a little more rather than less: differences stand in three places.
+    pub(super) fn weight(&self) -> usize {
+        3 * self.row.weight()
+    }
+
+    /// What differed.
+    pub(super) fn divergences(&self) -> &[Divergence] {
+        &self.divergences
+    }
+
+    /// Closes the account of its pair, and keeps it if it is a mismatch.
+    pub(super) fn close(self, asked: Asked, judgement: Judgement, mismatches: &Mismatches) {
+        if let Judgement::Mismatch { flaky, rechecked } = judgement {
+            asked.route().metrics.divergences(&self.divergences);
+            mismatches.push(Mismatch {
+                rechecked,
+                flaky,
+                ..self.row
+            });
+        }
+        asked.judged(judgement);
+    }
+}
+
+fn row(
     route: &RoutePlan,
     pair: &Pair,
     other: &AnswerCopy<HeaderMap>,
@@ -44,6 +92,8 @@ pub(super) fn row(
         bucket: pair.bucket,
         served: pair.served,
         generation: pair.generation,
+        rechecked: false,
+        flaky: false,
         old,
         new,
         fields: comparison

@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(6);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Lab {
-    /// Works until `stop` says so; what is queued then is dropped, and counted as that. What is still under way a second later ends, and is counted,
+    /// Works until `stop` says so; what is queued then is dropped, and counted as that. What waits for another look is what it seemed. What is still under way a second later ends, and is counted,
     /// with the runtime.
     pub async fn run(self: Arc<Self>, queues: Queues, mut stop: watch::Receiver<bool>) {
         let Queues { by_side, bell } = queues;
@@ -33,9 +33,10 @@ impl Lab {
         let [old, new] = &lines;
         old.close();
         new.close();
+        self.doubts.stop();
         // Those that do not end in time are counted as their accounts are dropped.
         let _ = timeout(LAST_WORDS, async {
-            tokio::join!(old.is_done(), new.is_done())
+            tokio::join!(old.is_done(), new.is_done(), self.doubts.is_done())
         })
         .await;
     }

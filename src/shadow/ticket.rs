@@ -4,8 +4,8 @@
 use crate::compare::{Incomparable, Verdict};
 use crate::plan::RoutePlan;
 use crate::side::Side;
-use crate::telemetry::Dropped;
 use crate::telemetry::trace::Copied;
+use crate::telemetry::{Dropped, Judged};
 use std::sync::Arc;
 use std::thread;
 
@@ -31,7 +31,9 @@ enum End {
     Dropped(Dropped),
     /// No verdict yet.
     Asked,
-    Judged(Verdict),
+    /// A mismatch that waits for another look.
+    Doubted,
+    Judged(Judged),
 }
 
 impl Ticket {
@@ -86,12 +88,18 @@ impl Asked {
         self.0.copied = copied;
     }
 
+    /// The pair differs, and is to be looked at again: let go of before that it is a mismatch.
+    pub fn doubted(&mut self) {
+        self.0.end = End::Doubted;
+    }
+
     /// The pair is judged.
-    pub fn judged(mut self, verdict: Verdict) {
+    pub fn judged(mut self, judged: impl Into<Judged>) {
+        let judged = judged.into();
         if let Some(copied) = self.0.copied.take() {
-            copied.judged(self.0.route.name(), verdict.name());
+            copied.judged(self.0.route.name(), judged.verdict.name());
         }
-        self.0.end = End::Judged(verdict);
+        self.0.end = End::Judged(judged);
     }
 }
 
@@ -103,7 +111,12 @@ impl Drop for Account {
                 .route
                 .metrics
                 .verdict(Verdict::Incomparable(unjudged())),
-            End::Judged(verdict) => self.route.metrics.verdict(verdict),
+            End::Doubted => self.route.metrics.verdict(if thread::panicking() {
+                Verdict::Incomparable(unjudged())
+            } else {
+                Verdict::Mismatch
+            }),
+            End::Judged(judged) => self.route.metrics.verdict(judged),
         }
     }
 }

@@ -31,6 +31,11 @@ pub struct Mismatch {
     pub served: Side,
     /// Generation of the settings that decided.
     pub generation: u64,
+    /// Both sides were asked again, and the verdict is that of the last look.
+    pub rechecked: bool,
+    /// New answered like old when it was asked again, and no write is known that it could have been behind: perhaps one of several behind it is
+    /// wrong.
+    pub flaky: bool,
     /// What old answered.
     pub old: Answered,
     /// What new answered.
@@ -218,6 +223,8 @@ pub(super) mod tests {
             bucket: Some(4281),
             served: Side::Old,
             generation: 3,
+            rechecked: true,
+            flaky: false,
             old: Answered::new(http::StatusCode::OK, Duration::from_nanos(1_234_567)),
             new: Answered::new(http::StatusCode::NOT_FOUND, Duration::from_millis(2)),
             fields: vec![FieldRow {
@@ -239,7 +246,7 @@ pub(super) mod tests {
     fn a_row_reads_as_the_contract_says() {
         let expected = json!({
             "id": 0, "at": "2024-01-01T00:00:00.000Z", "route": "tags", "method": "GET", "target": "/contents/0ad/tags",
-            "key": "0ad", "bucket": 4281, "served": "old", "generation": 3,
+            "key": "0ad", "bucket": 4281, "served": "old", "generation": 3, "rechecked": true, "flaky": false,
             "old": {"status": 200, "latency_ms": 1.234}, "new": {"status": 404, "latency_ms": 2.0},
             "fields": [{"path": "$.tags[*]", "at": "$.tags[3]", "kind": "missing"}], "fields_truncated": false,
             "patch": [{"op": "remove", "path": "/tags/3"}], "patch_exact": true, "patch_truncated": false, "redacted": false,

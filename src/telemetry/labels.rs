@@ -1,6 +1,7 @@
 //! The closed lists of label values. Whatever a label can say is a variant here (or of `compare`), so no answer and no client can
 //! make a series; the only open label, `field`, is bounded in `divergence`.
 
+use crate::compare::recheck::Judgement;
 use crate::compare::{Incomparable, Kind, Verdict};
 use crate::side::Side;
 use http::{Method, StatusCode};
@@ -278,14 +279,28 @@ impl Label for Side {
 }
 
 labels! {
-    /// A verdict as a label, without the reason of an incomparable pair.
+    /// What a pair is in the end, without the reason of an incomparable one.
     VerdictLabel {
         /// Equal under the rules.
         Match = "match",
+        /// Different only where old differs from itself.
+        Noise = "noise",
         /// Different under the rules.
         Mismatch = "mismatch",
+        /// Different at first, and equal later.
+        Transient = "transient",
+        /// New was behind a known write.
+        Lag = "lag",
         /// Can't be known.
         Incomparable = "incomparable",
+    }
+}
+
+impl VerdictLabel {
+    /// Whether pairs with this verdict could be judged: what the diff rate is a share of.
+    #[must_use]
+    pub fn is_trial(self) -> bool {
+        self != Self::Incomparable
     }
 }
 
@@ -295,6 +310,54 @@ impl From<Verdict> for VerdictLabel {
             Verdict::Match => Self::Match,
             Verdict::Mismatch => Self::Mismatch,
             Verdict::Incomparable(_) => Self::Incomparable,
+        }
+    }
+}
+
+impl From<Judgement> for VerdictLabel {
+    fn from(judgement: Judgement) -> Self {
+        match judgement {
+            Judgement::Noise => Self::Noise,
+            Judgement::Transient => Self::Transient,
+            Judgement::Lag => Self::Lag,
+            Judgement::Mismatch { .. } => Self::Mismatch,
+        }
+    }
+}
+
+/// What a pair is in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The verdict.
+    pub verdict: VerdictLabel,
+    /// Why it is incomparable, if it is.
+    pub reason: Option<Incomparable>,
+}
+
+impl From<Verdict> for Judged {
+    fn from(verdict: Verdict) -> Self {
+        let reason = match verdict {
+            Verdict::Incomparable(reason) => Some(reason),
+            Verdict::Match | Verdict::Mismatch => None,
+        };
+        Self {
+            verdict: verdict.into(),
+            reason,
+        }
+    }
+}
+
+impl From<Incomparable> for Judged {
+    fn from(reason: Incomparable) -> Self {
+        Verdict::Incomparable(reason).into()
+    }
+}
+
+impl From<Judgement> for Judged {
+    fn from(judgement: Judgement) -> Self {
+        Self {
+            verdict: judgement.into(),
+            reason: None,
         }
     }
 }

@@ -72,6 +72,7 @@ metrics_table! {
     SHADOW_REQUESTS: Counter "crossfade_shadow_requests_total", "Copies taken up for a side";
     SHADOW_DROPPED: Counter "crossfade_shadow_dropped_total", "Chosen requests that made no pair";
     COMPARISONS: Counter "crossfade_comparisons_total", "Pairs of answers by verdict";
+    RECHECKS: Counter "crossfade_rechecks_total", "Requests by which sides were asked again, beside the copies";
     INCOMPARABLE: Counter "crossfade_incomparable_total", "Pairs that could not be judged, by reason";
     DIVERGENCES: Counter "crossfade_divergences_total", "Mismatches by field and kind, once for each in a pair";
     ROUTE_SHARE: Gauge "crossfade_route_share", "Share of reads that new serves, switches and override included";

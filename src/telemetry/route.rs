@@ -1,11 +1,11 @@
 //! What is counted for one route. The cells belong to the route's name and outlive every reload.
 
-use crate::compare::{Divergence, Incomparable, Kind, Verdict};
+use crate::compare::{Divergence, Incomparable, Kind};
 use crate::side::Side;
 use crate::telemetry::cells::CounterCell;
 use crate::telemetry::divergence::{FieldCount, Fields};
 use crate::telemetry::labels::{
-    CodeClass, Dropped, FallbackReason, Label, MethodLabel, Role, ServedBy, VerdictLabel,
+    CodeClass, Dropped, FallbackReason, Judged, Label, MethodLabel, Role, ServedBy, VerdictLabel,
 };
 use crate::telemetry::latency::{Histogram, Latency, LatencySnapshot};
 use crate::telemetry::page::{self, Metric, Page, Series};
@@ -34,6 +34,7 @@ pub struct RouteMetrics {
     sampled: CounterCell,
     shadow_requests: [CounterCell; 2],
     verdicts: [CounterCell; VerdictLabel::ALL.len()],
+    rechecks: CounterCell,
     dropped: [CounterCell; Dropped::ALL.len()],
     incomparable: [CounterCell; Incomparable::ALL.len()],
     fallbacks: [CounterCell; FallbackReason::ALL.len()],
@@ -178,6 +179,11 @@ impl RouteMetrics {
         self.shadow_requests[side.index()].increment();
     }
 
+    /// A side is asked again for a pair that was asked already.
+    pub fn recheck(&self) {
+        self.rechecks.increment();
+    }
+
     /// Both sides have answered the same request: `elapsed`, by side, from the request sent to the head of the answer.
     pub fn pair(&self, elapsed: [Duration; 2]) {
         for (cells, elapsed) in self.paired.iter().zip(elapsed) {
@@ -186,12 +192,12 @@ impl RouteMetrics {
     }
 
     /// A pair was judged; the reason of an incomparable one is counted with it.
-    pub fn verdict(&self, verdict: Verdict) {
-        match verdict {
-            Verdict::Match | Verdict::Mismatch => {}
-            Verdict::Incomparable(reason) => self.incomparable[reason.index()].increment(),
+    pub fn verdict(&self, judged: impl Into<Judged>) {
+        let Judged { verdict, reason } = judged.into();
+        if let Some(reason) = reason {
+            self.incomparable[reason.index()].increment();
         }
-        self.verdicts[VerdictLabel::from(verdict).index()].increment();
+        self.verdicts[verdict.index()].increment();
     }
 
     /// One field differed in one way. Takes a lock.
@@ -273,6 +279,12 @@ impl RouteMetrics {
         self.shadow_requests[side.index()].value()
     }
 
+    /// Requests by which sides were asked again.
+    #[must_use]
+    pub fn rechecks(&self) -> u64 {
+        self.rechecks.value()
+    }
+
     /// Chosen requests that made no pair for one reason.
     #[must_use]
     pub fn dropped_count(&self, reason: Dropped) -> u64 {
@@ -294,14 +306,16 @@ impl RouteMetrics {
     /// Pairs that could be judged: what the diff rate is a share of.
     #[must_use]
     pub fn trials(&self) -> u64 {
-        self.verdicts(VerdictLabel::Match) + self.verdicts(VerdictLabel::Mismatch)
+        let judged = VerdictLabel::ALL.iter().filter(|label| label.is_trial());
+        judged.map(|label| self.verdicts(*label)).sum()
     }
 
     /// Mismatches over all verdicts but incomparable; `None` before the first.
     #[must_use]
     pub fn diff_rate(&self) -> Option<f64> {
+        // Before the others, so that there are never fewer trials than these.
         let mismatches = self.verdicts(VerdictLabel::Mismatch);
-        let trials = mismatches + self.verdicts(VerdictLabel::Match);
+        let trials = self.trials();
         (trials > 0).then(|| mismatches as f64 / trials as f64)
     }
 
@@ -347,6 +361,11 @@ impl RouteMetrics {
             routes,
             Self::incomparable,
         );
+        page.metric(page::RECHECKS, |series| {
+            for route in routes {
+                series.value(&[("route", &route.name)], route.rechecks());
+            }
+        });
         page.metric(page::DIVERGENCES, |series| {
             for route in routes {
                 route.fields.write(&route.name, series);

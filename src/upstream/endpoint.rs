@@ -19,8 +19,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// Shadows in flight for a side, and so the most connections that they can need.
+/// Shadows in flight for a side.
 pub const SHADOWS_IN_FLIGHT: usize = 128;
+
+/// Requests in flight for a side by which pairs are looked at again. They have connections of their own, so that no shadow waits for them.
+pub const CHECKS_IN_FLIGHT: usize = 16;
+
+/// The most connections that both can need.
+const SHADOW_CONNECTIONS: usize = SHADOWS_IN_FLIGHT + CHECKS_IN_FLIGHT;
 
 /// One address of a side.
 #[derive(Debug)]
@@ -297,7 +303,7 @@ impl Common {
         flights: Arc<Flights>,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        let shadow_connections = settings.pool.max_connections.min(SHADOWS_IN_FLIGHT);
+        let shadow_connections = settings.pool.max_connections.min(SHADOW_CONNECTIONS);
         Self {
             side,
             settings: settings.clone(),

@@ -57,7 +57,9 @@ fn a_new_side_that_fails_is_left_alone_and_found_again(workers: usize) {
     let proxy = Setup::new(&old, &new)
         .workers(workers)
         .set("server", "debug_headers = true")
-        .route(&format!("{NEW}\nshadow = 100"))
+        .route(&format!(
+            "{NEW}\nshadow = 100\ncompare = {{ recheck = [] }}"
+        ))
         .start();
     let mut client = proxy.client();
     // A failure that is no reason to ask old is one all the same.
@@ -129,7 +131,7 @@ fn a_shadow_that_fails_gets_no_copies_for_a_while(workers: usize) {
     let (old, new) = (Backend::text("same"), Backend::start(fails));
     let proxy = Setup::new(&old, &new)
         .workers(workers)
-        .route("name = \"old\"\nmatch = \"GET /{id}\"\nkey = \"{path.id}\"\nshadow = 100")
+        .route("name = \"old\"\nmatch = \"GET /{id}\"\nkey = \"{path.id}\"\nshadow = 100\ncompare = { recheck = [] }")
         .start();
     let mut client = proxy.client();
     let dropped = || proxy.metric("crossfade_shadow_dropped_total", &[("reason", "breaker")]);

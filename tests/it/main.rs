@@ -9,6 +9,7 @@
 )]
 
 mod access_log;
+mod again;
 mod attacks;
 mod breaker;
 mod clock;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cli::explain::request::{Field, parse_method};
 use crate::config;
-use crate::plan::build::Stamp;
+use crate::plan::build::{Lasting, Stamp};
 use crate::side::Side;
 use crate::store::SavedOverride;
 use crate::telemetry::Telemetry;
@@ -66,8 +66,11 @@ fn plan(overrule: Option<(Side, Option<&str>)>) -> Plan {
         settings,
         stamp,
         overrule,
-        &Endpoints::new(Arc::clone(&telemetry)),
-        &telemetry,
+        Lasting {
+            endpoints: &Endpoints::new(Arc::clone(&telemetry)),
+            telemetry: &telemetry,
+            before: None,
+        },
     )
 }
 

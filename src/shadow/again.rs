@@ -1,0 +1,374 @@
+//! A mismatch is not believed at first sight: both sides are asked again, some times, until they agree or the last look is done. Until then its pair
+//! waits here, and is not judged.
+//!
+//! What waits is bounded in number and in bytes, what is asked by a share of the copies ([`crate::plan::Judging`]). A mismatch for which there is no
+//! place stays one, and says that nobody looked again; so do all that wait when the proxy stops.
+
+use crate::compare::recheck::{self, Evidence, Judgement};
+use crate::compare::{Divergence, Incomparable, Rules, Verdict};
+use crate::message::capture::Reservation;
+use crate::plan::RoutePlan;
+use crate::shadow::exchange::{Question, ask};
+use crate::shadow::offer::Pair;
+use crate::shadow::record::Finding;
+use crate::shadow::ticket::Asked;
+use crate::shadow::weigh::{Kept, Measure, Scales, is_light, keep};
+use crate::shadow::writes::Writes;
+use crate::side::Side;
+use crate::store::Mismatches;
+use crate::telemetry::Role;
+use crate::upstream::Pools;
+use crate::upstream::alarm::Alarm;
+use crate::upstream::endpoint::CHECKS_IN_FLIGHT;
+use crate::upstream::guard::GuardState;
+use http::Method;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::{Instant, sleep_until};
+
+/// Pairs that wait.
+const PAIRS: usize = 1024;
+
+/// Bytes of them all: a sixth of what all pairs may take, so that those that are new find room.
+const BYTES: usize = 8 * 1024 * 1024;
+
+/// A mismatch of which it is not known yet what it is.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    pub(super) asked: Asked,
+    pub(super) finding: Finding,
+    pub(super) pair: Box<Pair>,
+    /// The answer of the side that did not serve.
+    pub(super) other: Kept,
+    /// How long before the request its key was written, if that is known.
+    pub(super) written: Option<Duration>,
+    pub(super) place: Place,
+}
+
+/// What is being looked at again.
+#[derive(Debug)]
+pub(super) struct Doubts {
+    pools: Arc<Pools>,
+    scales: Arc<Scales>,
+    writes: Arc<Writes>,
+    mismatches: Arc<Mismatches>,
+    waiting: Mutex<Waiting>,
+    turns: Semaphore,
+    stop: watch::Sender<bool>,
+    /// A place is free again.
+    left: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    pairs: usize,
+    bytes: usize,
+}
+
+/// Room for a pair that waits, and the requests that may be made for it; both are given back on drop.
+#[derive(Debug)]
+pub(super) struct Place {
+    doubts: Arc<Doubts>,
+    route: Arc<RoutePlan>,
+    bytes: usize,
+    requests: usize,
+    /// For what was found of it.
+    memory: Reservation,
+}
+
+impl Doubts {
+    pub(super) fn new(
+        pools: &Arc<Pools>,
+        scales: &Arc<Scales>,
+        writes: &Arc<Writes>,
+        mismatches: &Arc<Mismatches>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            pools: Arc::clone(pools),
+            scales: Arc::clone(scales),
+            writes: Arc::clone(writes),
+            mismatches: Arc::clone(mismatches),
+            waiting: Mutex::default(),
+            turns: Semaphore::new(CHECKS_IN_FLIGHT),
+            stop: watch::Sender::new(false),
+            left: Notify::new(),
+        })
+    }
+
+    /// A place for a mismatch, if it may be asked again and there is one.
+    pub(super) fn place(
+        self: &Arc<Self>,
+        route: &Arc<RoutePlan>,
+        pair: &Pair,
+        finding: &Finding,
+    ) -> Option<Place> {
+        let requests = Side::BOTH.len() * route.again.recheck.len();
+        let may_repeat = matches!(pair.request.method, Method::GET | Method::HEAD);
+        if !may_repeat || requests == 0 || *self.stop.borrow() {
+            return None;
+        }
+        let mut memory = pair.memory.beside();
+        let weight = finding.weight();
+        if !memory.grow(weight) || !route.judging.take(&route.metrics, requests) {
+            return None;
+        }
+        let place = Place {
+            doubts: Arc::clone(self),
+            route: Arc::clone(route),
+            bytes: pair.memory.bytes() + weight,
+            requests,
+            memory,
+        };
+        let mut waiting = self.waiting();
+        waiting.pairs += 1;
+        waiting.bytes += place.bytes;
+        let fits = waiting.pairs <= PAIRS && waiting.bytes <= BYTES;
+        drop(waiting);
+        fits.then_some(place)
+    }
+
+    /// Looks at a mismatch again, and then says what it is.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what waits belongs to the lab's own runtime, and is bounded by its places"
+    )]
+    pub(super) fn begin(self: &Arc<Self>, doubt: Box<Doubt>) {
+        tokio::spawn(Arc::clone(self).settle(doubt));
+    }
+
+    async fn settle(self: Arc<Self>, doubt: Box<Doubt>) {
+        let Doubt {
+            asked,
+            finding,
+            pair,
+            other,
+            written,
+            mut place,
+        } = *doubt;
+        let first = Arc::new(First {
+            found: finding.divergences().to_vec(),
+            pair,
+            other,
+        });
+        let mut stop = self.stop.subscribe();
+        let looked = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => None,
+            looked = self.look(asked.route(), &first, &mut place) => looked,
+        };
+        // When a pair counts as judged its memory is free, and what it did not spend.
+        drop(first);
+        place.give_back();
+        match looked {
+            Some(Looked::TooSoon) => asked.judged(Incomparable::RecentWrite),
+            Some(Looked::Again(again)) => {
+                let judgement = judge(asked.route(), Some(&again), written);
+                finding.close(asked, judgement, &self.mismatches);
+            }
+            None => {
+                let judgement = judge(asked.route(), None, written);
+                finding.close(asked, judgement, &self.mismatches);
+            }
+        }
+        drop(place);
+    }
+
+    /// Asks until the sides agree, or the last look is done. `None` if they did not answer it.
+    async fn look(
+        &self,
+        route: &Arc<RoutePlan>,
+        first: &Arc<First>,
+        place: &mut Place,
+    ) -> Option<Looked> {
+        let found = Instant::now();
+        let checks = &route.again.recheck;
+        for (number, delay) in checks.iter().enumerate() {
+            sleep_until(found + *delay).await;
+            let Some(second) = self.ask_both(route, first, place).await else {
+                continue;
+            };
+            let is_last = number + 1 == checks.len();
+            let too_soon = self.is_written(route, &first.pair, second.began);
+            let (first, route) = (Arc::clone(first), Arc::clone(route));
+            let again = if first.is_light(&second) {
+                first.beside(&second, &route.rules, is_last)
+            } else {
+                let work = move || first.beside(&second, &route.rules, is_last);
+                self.scales.long(work).await.flatten()
+            };
+            match again {
+                Some(again) if too_soon && !again.equal => return Some(Looked::TooSoon),
+                Some(again) => return Some(Looked::Again(again)),
+                None => {}
+            }
+        }
+        None
+    }
+
+    /// Both answers, of the same moment. `None` if a side has none that can be compared.
+    async fn ask_both(
+        &self,
+        route: &RoutePlan,
+        first: &First,
+        place: &mut Place,
+    ) -> Option<Second> {
+        let _turn = self.turns.acquire().await.ok()?;
+        // Side by side, so that none of them is always the later one.
+        let order = if fastrand::bool() {
+            [Side::Old, Side::New]
+        } else {
+            [Side::New, Side::Old]
+        };
+        for side in order {
+            // A side that is left alone is not asked for this, not even by way of trial.
+            if route.group(side).common().guard(Role::Shadow).state() != GuardState::Closed {
+                return None;
+            }
+        }
+        let began = Instant::now();
+        let [one, other] = order;
+        place.spend(order.len());
+        let (one_answer, other_answer) = tokio::join!(
+            biased;
+            self.ask(route, &first.pair, one),
+            self.ask(route, &first.pair, other),
+        );
+        let (one_answer, other_answer) = (one_answer?, other_answer?);
+        let [old, new] = match one {
+            Side::Old => [one_answer, other_answer],
+            Side::New => [other_answer, one_answer],
+        };
+        Some(Second { began, old, new })
+    }
+
+    async fn ask(&self, route: &RoutePlan, pair: &Pair, side: Side) -> Option<(Kept, Reservation)> {
+        let question = Question {
+            request: &pair.request,
+            served_status: pair.answer.status,
+            group: route.group(side),
+            bounds: route.shadow,
+            span: fastrand::u64(..),
+            timed: None,
+        };
+        route.metrics.recheck();
+        let mut memory = pair.memory.beside();
+        let answer = ask(&self.pools, question, &mut memory, &mut Alarm::default()).await;
+        Some((keep(&answer.ok()?, &route.rules), memory))
+    }
+
+    /// Whether a pair's key was written so shortly before that moment, or since, that its answers say nothing.
+    fn is_written(&self, route: &RoutePlan, pair: &Pair, began: Instant) -> bool {
+        let key = pair.key.as_deref();
+        key.and_then(|key| self.writes.last(&route.policy.salt, key))
+            .is_some_and(|last| began.saturating_duration_since(last) < route.again.settle)
+    }
+
+    /// What waits is concluded now, and nothing waits any more.
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Ends when nothing waits.
+    pub(super) async fn is_done(&self) {
+        while self.waiting().pairs > 0 {
+            self.left.notified().await;
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Requests are made.
+    fn spend(&mut self, requests: usize) {
+        self.requests = self.requests.saturating_sub(requests);
+    }
+
+    /// No further ones will be, and what was found needs no memory of the lab's any more.
+    fn give_back(&mut self) {
+        self.route
+            .judging
+            .put_back(std::mem::take(&mut self.requests));
+        self.memory = self.memory.beside();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.give_back();
+        let mut waiting = self.doubts.waiting();
+        waiting.pairs -= 1;
+        waiting.bytes -= self.bytes;
+        drop(waiting);
+        self.doubts.left.notify_one();
+    }
+}
+
+/// What the last look has shown.
+#[derive(Debug)]
+enum Looked {
+    Again(recheck::Again),
+    /// The key was written a moment before, and the sides differ again.
+    TooSoon,
+}
+
+/// What a mismatch is, by what is known of it.
+pub(super) fn judge(
+    route: &RoutePlan,
+    again: Option<&recheck::Again>,
+    written: Option<Duration>,
+) -> Judgement {
+    recheck::verdict(&Evidence {
+        noise: false,
+        again,
+        written,
+        lag: route.again.lag,
+    })
+}
+
+/// What the sides answered at first, and where that differs.
+#[derive(Debug)]
+struct First {
+    pair: Box<Pair>,
+    other: Kept,
+    found: Vec<Divergence>,
+}
+
+/// What they answered when they were asked again, with the memory that it takes.
+#[derive(Debug)]
+struct Second {
+    began: Instant,
+    old: (Kept, Reservation),
+    new: (Kept, Reservation),
+}
+
+impl First {
+    fn answers(&self) -> [&Kept; 2] {
+        match self.pair.served {
+            Side::Old => [&self.pair.answer, &self.other],
+            Side::New => [&self.other, &self.pair.answer],
+        }
+    }
+
+    fn is_light(&self, second: &Second) -> bool {
+        let [old, new] = self.answers();
+        is_light(old, &second.old.0) && is_light(new, &second.new.0)
+    }
+
+    /// How the second answers stand to the first ones. `None` if they differ and there will be another look, or can't be compared.
+    fn beside(&self, second: &Second, rules: &Rules, is_last: bool) -> Option<recheck::Again> {
+        let measure = Measure {
+            rules,
+            head_only: self.pair.request.method == Method::HEAD,
+            memory: &self.pair.memory,
+        };
+        let last = [&second.old.0, &second.new.0];
+        if !is_last && measure.compare(last[0], last[1]).verdict != Verdict::Match {
+            return None;
+        }
+        measure.look_again(self.answers(), last, &self.found)
+    }
+}
