@@ -17,6 +17,7 @@ pub(super) struct UpstreamsView {
 #[derive(Debug, Serialize)]
 struct SideView {
     side: &'static str,
+    protocol: &'static str,
     breaker: BreakersView,
     endpoints: Vec<EndpointView>,
 }
@@ -44,6 +45,7 @@ impl SideView {
         };
         Self {
             side: common.side().name(),
+            protocol: common.settings().protocol.name(),
             breaker: BreakersView {
                 serve: breaker(Role::Serve),
                 shadow: breaker(Role::Shadow),

@@ -2,7 +2,7 @@
 
 use crate::config::scalar;
 use crate::config::section::Section;
-use crate::config::settings::{Http2, Limits};
+use crate::config::settings::{Http2, Limits, Multiplexing};
 use crate::config::walk::{Item, Sink};
 use crate::config::words::HTTP2;
 use std::ops::RangeInclusive;
@@ -67,6 +67,15 @@ pub(super) fn limits(section: &Section<'_>, sink: &mut Sink<'_>) -> Limits {
         body_memory,
         tls_timeout: duration("tls_timeout", default.tls_timeout),
         http2: http2.good().unwrap_or_default(),
+    }
+}
+
+/// What holds for sides that speak HTTP/2, too.
+pub(super) fn multiplexing(limits: &Http2) -> Multiplexing {
+    Multiplexing {
+        stream_window: limits.stream_window,
+        ping: limits.ping,
+        ping_timeout: limits.ping_timeout,
     }
 }
 

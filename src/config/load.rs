@@ -7,7 +7,7 @@ use crate::config::problem::{Fault, Lines, Problem, is_valid};
 use crate::config::route::{self, Placed};
 use crate::config::section::{Found, Section};
 use crate::config::server;
-use crate::config::settings::{Listen, ListenAddress, Settings, Upstream, Url};
+use crate::config::settings::{Listen, ListenAddress, Protocol, Settings, Upstream, Url};
 use crate::config::syntax::Source;
 use crate::config::upstream;
 use crate::config::walk::{Env, Item, Sink};
@@ -109,9 +109,15 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
         Found::Good(routes) => routes,
     };
     let limits = limits?;
-    // Over HTTP/1.1 each request that a side answers has a connection of its own.
     let bounded = |mut side: Upstream| {
-        side.in_flight = side.pool.max_connections.min(limits.in_flight);
+        side.in_flight = match &mut side.protocol {
+            // Each request that a side answers has a connection of its own.
+            Protocol::Http1 => side.pool.max_connections.min(limits.in_flight),
+            Protocol::Http2(multiplexing) => {
+                *multiplexing = limits::multiplexing(&limits.http2);
+                limits.in_flight
+            }
+        };
         side
     };
     Some(Settings {

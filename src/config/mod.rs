@@ -11,6 +11,7 @@ mod listen;
 mod load;
 mod log;
 mod problem;
+mod protocol;
 mod quoted;
 mod render;
 mod repair;

@@ -152,7 +152,7 @@ conf/routes.toml: 1 error; the file can't be used
         let text = format!("{HEAD}nope = 1\n");
         let loaded = read(&text);
         let rows = serde_json::to_value(Report::new("f", &loaded.problems)).unwrap();
-        let hint = "[new] has `url`, `urls`, `connect_timeout`, `timeout`, `host`, `pool`, `breaker`, `health` and `tls`";
+        let hint = "[new] has `url`, `urls`, `connect_timeout`, `timeout`, `host`, `pool`, `breaker`, `health`, `tls` and `protocol`";
         let expected = serde_json::json!({"file": "f", "valid": false, "problems": [{
             "severity": "error", "code": "unknown-key", "message": "[new] has no key `nope`", "hint": hint,
             "path": "new.nope", "line": 7, "column": 1, "end_line": 7, "end_column": 5,

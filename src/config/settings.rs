@@ -2,6 +2,7 @@
 
 use crate::compare::Rules;
 pub use crate::config::judging::Again;
+pub use crate::config::protocol::{Multiplexing, Protocol};
 use crate::route::bucket::Share;
 use crate::route::decide::{Pins, Serve};
 use crate::route::pattern::Pattern;
@@ -166,6 +167,8 @@ pub struct Upstream {
     pub timeout: Duration,
     /// The Host that the side sees.
     pub host: HostRule,
+    /// What it is spoken to in.
+    pub protocol: Protocol,
     /// Limits of the process for this side's connections.
     pub pool: Pool,
     /// Requests that it answers at once, without copies.
@@ -331,7 +334,7 @@ impl Default for Limits {
     }
 }
 
-/// Limits of a client's connection that speaks HTTP/2.
+/// Limits of a client's connection that speaks HTTP/2. Those of [`Multiplexing`] hold for a side's too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http2 {
     /// Requests at once.

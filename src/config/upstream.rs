@@ -1,10 +1,11 @@
 //! `[old]` and `[new]`.
 
 use crate::config::address::check_authority;
+use crate::config::limits::multiplexing;
 use crate::config::problem::{Fault, shorten};
 use crate::config::scalar;
 use crate::config::section::{Found, Section};
-use crate::config::settings::{Health, HostRule, Pool, SideTls, Upstream, Url};
+use crate::config::settings::{Health, HostRule, Http2, Pool, Protocol, SideTls, Upstream, Url};
 use crate::config::tls::side_tls;
 use crate::config::url::urls;
 use crate::config::walk::{Item, Sink};
@@ -32,6 +33,7 @@ pub(super) fn upstream(
         Some(pool(&Section::of(item, &POOL, sink)?, sink))
     });
     let pool = pool.good().unwrap_or_default();
+    let protocol = section.read(sink, "protocol", protocol);
     let tls = side_tls(section, sink, file_dir, urls.as_deref());
     let breaker = section.read(sink, "breaker", Item::bool);
     let urls = urls?;
@@ -47,10 +49,22 @@ pub(super) fn upstream(
         connect_timeout: connect_timeout.good().unwrap_or(Duration::from_secs(1)),
         timeout: timeout.good().unwrap_or(Duration::from_secs(15)),
         host: host.good().unwrap_or(HostRule::Preserve),
+        protocol: protocol.good().unwrap_or(Protocol::Http1),
         in_flight: pool.max_connections,
         pool,
         breaker: breaker.good().unwrap_or(true),
         health: health.good(),
+    })
+}
+
+/// What the side is spoken to in. What `[limits]` says of it is filled in where that is known.
+fn protocol(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Protocol> {
+    const NAMES: [(&str, bool); 2] = [("h1", false), ("h2", true)];
+    let is_http_2 = item.one_of(sink, &NAMES)?;
+    Some(if is_http_2 {
+        Protocol::Http2(multiplexing(&Http2::default()))
+    } else {
+        Protocol::Http1
     })
 }
 

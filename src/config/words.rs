@@ -114,14 +114,15 @@ pub(super) const OLD: Words = Words {
         "breaker",
         "health",
         "tls",
+        "protocol",
     ],
-    later: &["protocol", "twin"],
+    later: &["twin"],
 };
 
 pub(super) const NEW: Words = Words {
     place: "[new]",
     known: OLD.known,
-    later: &["protocol"],
+    later: &[],
 };
 
 pub(super) const SIDE_TLS: Words = Words {

@@ -34,6 +34,12 @@ pub enum BodyError {
     Unwanted,
 }
 
+/// A body that arrives while it is sent.
+pub trait Streamed: Body<Data = Bytes, Error = BodyError> + Send {
+    /// Begins anew with the first byte. Whether it can: all that was passed on was kept.
+    fn rewind(self: Pin<&mut Self>) -> bool;
+}
+
 /// A body on its way to an upstream.
 pub enum Outgoing {
     /// No body.
@@ -43,7 +49,7 @@ pub enum Outgoing {
     /// A body that is all there.
     Full(Bytes),
     /// A body that is still arriving.
-    Stream(Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>),
+    Stream(Pin<Box<dyn Streamed>>),
 }
 
 impl Outgoing {

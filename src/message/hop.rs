@@ -11,7 +11,9 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, FORWARDED, HOST, HeaderMap,
     HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{Method, Uri, Version};
+use http::request::Parts;
+use http::uri::{self, Authority, Scheme};
+use http::{Method, Request, Uri, Version};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -253,6 +255,43 @@ pub fn make_http_1(headers: &mut HeaderMap, survey: Survey) {
         let cookie = HeaderValue::from_maybe_shared(Bytes::from(crumbs.join(&b"; "[..])))
             .expect("field values joined by a semicolon are a field value");
         headers.insert(name, cookie);
+    }
+}
+
+/// Makes a head that is to go out one of HTTP/2: `:scheme` and `:authority` in place of Host, nothing of the connection, and no Expect.
+///
+/// A Host that no URL can have stays a field, which RFC 9113 §8.3.1 leaves to those who translate.
+#[must_use]
+pub fn make_http_2(head: Parts, scheme: Scheme) -> Request<()> {
+    let mut request = Request::new(());
+    *request.method_mut() = head.method;
+    *request.uri_mut() = head.uri;
+    *request.headers_mut() = head.headers;
+    let headers = request.headers_mut();
+    for name in [&CONNECTION, &UPGRADE, &TRANSFER_ENCODING, &EXPECT] {
+        headers.remove(name);
+    }
+    let authority = headers
+        .get(HOST)
+        .and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    if let Some(authority) = authority {
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(scheme);
+        parts.authority = Some(authority);
+        parts.path_and_query = request.uri().path_and_query().cloned();
+        if let Ok(target) = Uri::from_parts(parts) {
+            *request.uri_mut() = target;
+            request.headers_mut().remove(HOST);
+        }
+    }
+    request
+}
+
+/// Takes out of trailers what no trailer may be: fields of a connection, and fields that frame or route a message (RFC 9110 §6.5.1).
+pub fn clean_trailers(trailers: &mut HeaderMap) {
+    remove_hop_by_hop(trailers, Survey::of(trailers));
+    for name in [&CONTENT_LENGTH, &HOST, &TRAILER, &AUTHORIZATION] {
+        trailers.remove(name);
     }
 }
 

@@ -181,7 +181,7 @@ pub(super) fn problem(fault: &Fault) -> Problem {
             Problem::new(
                 StatusCode::BAD_GATEWAY,
                 "upstream_protocol",
-                "The service behind this proxy sent an answer that is not HTTP/1.1.",
+                "The service behind this proxy sent an answer that is no HTTP.",
             )
         }
         Fault::Queue => Problem::new(
@@ -191,7 +191,7 @@ pub(super) fn problem(fault: &Fault) -> Problem {
         )
         .retry_after(1),
         Fault::Client(error) => {
-            let part = clients_part(error);
+            let part = clients_part(&**error);
             part.map_or(Refusal::BrokenBody, Refusal::of_body).problem()
         }
     }

@@ -168,7 +168,13 @@ impl Exchange {
         let body = self.upload.as_ref().map(Upload::attempt);
         let outbox = self.request.attempt(body);
         if let (Some(request), Some(upload)) = (outbox.as_mut(), &self.upload) {
-            announce(request, upload);
+            if group.common().settings().protocol.is_http_2() {
+                // Nobody tells us to go on there; and what such a side refuses to begin with is sent once more.
+                upload.proceed();
+                upload.keep_for_replay();
+            } else {
+                announce(request, upload);
+            }
         }
         let dispatch = Dispatch {
             request: outbox,
@@ -251,7 +257,7 @@ impl Exchange {
         let meter = self.meter.take();
         let process = self.worker.telemetry().process();
         if let Fault::Client(error) = fault {
-            match clients_part(error) {
+            match clients_part(&**error) {
                 // Counted where the limit was passed.
                 Some(BodyError::TooSlow) => {}
                 Some(BodyError::TooLarge) => {
@@ -259,7 +265,7 @@ impl Exchange {
                         self.worker.drain(upload);
                     }
                 }
-                Some(_) | None if is_bad_framing(error) => {
+                Some(_) | None if is_bad_framing(&**error) => {
                     process.rejected(Refusal::BrokenBody.label());
                 }
                 // The client has left: request and copy count as aborted.

@@ -3,7 +3,7 @@
 //! The source is shared by attempts; only the latest one may read it. What was passed on is kept up to [`REPLAY_LIMIT`]; beyond it the body
 //! can't be sent again, and the stream goes on. Bytes are copied to be kept: a frame of one byte would pin a read buffer of thousands.
 
-use crate::message::body::{BodyError, Outgoing, Progress};
+use crate::message::body::{BodyError, Outgoing, Progress, Streamed};
 use crate::message::capture::Capture;
 use crate::proxy::intake::Intake;
 use crate::proxy::memory::Holding;
@@ -321,6 +321,17 @@ impl Body for Attempt {
         self.upload
             .expected()
             .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl Streamed for Attempt {
+    fn rewind(mut self: Pin<&mut Self>) -> bool {
+        let source = self.upload.source();
+        let can = source.attempt == self.number && source.keep == Keep::ForReplay;
+        drop(source);
+        self.sent = 0;
+        self.trailed = false;
+        can
     }
 }
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 /// What the served side got from this hop alone, or what goes with a body that comes bit by bit: the body of a copy is all there.
-const NOT_COPIED: [HeaderName; 5] = [CONNECTION, TE, EXPECT, TRAILER, X_CROSSFADE_SHADOW];
+const NOT_COPIED: [HeaderName; 4] = [CONNECTION, EXPECT, TRAILER, X_CROSSFADE_SHADOW];
 
 /// Fields by which a client says that it has (a part of) the answer already: the served side did not make use of them.
 const VALIDATORS: [HeaderName; 6] = [
@@ -72,6 +72,12 @@ pub(super) async fn ask(
     // Pinned here, since it is large: it would be moved into whoever waits for it.
     let whole = pin!(async {
         let mut request = Some(shadow_request(request, served_status, span));
+        if !group.common().settings().protocol.is_http_2()
+            && let Some(request) = &mut request
+        {
+            // HTTP/2 has no other way of trailers, and some services there insist on it.
+            request.headers_mut().remove(TE);
+        }
         let dispatch = Dispatch {
             request: &mut request,
             timeout: bounds.timeout,

@@ -1,11 +1,15 @@
 //! An active check of an endpoint: one request on a connection of its own.
 
-use crate::config::settings::Health;
+use crate::config::settings::{Health, Multiplexing, Protocol};
+use crate::message::hop::make_http_2;
 use crate::upstream::connect::connect;
 use crate::upstream::endpoint::Endpoint;
+use crate::upstream::session::builder;
 use crate::upstream::stream::Stream;
-use http::HeaderMap;
-use http::header::HOST;
+use bytes::Bytes;
+use http::header::{HOST, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -27,11 +31,52 @@ async fn ask(endpoint: &Endpoint, health: &Health) -> bool {
     let Ok(mut stream) = connect(endpoint.place(), LIMIT).await else {
         return false;
     };
+    if let Protocol::Http2(multiplexing) = &endpoint.settings().protocol {
+        let status = status_over_http_2(
+            stream,
+            make_http_2(head(endpoint, health), endpoint.scheme()),
+            multiplexing,
+        )
+        .await;
+        return status.is_some_and(|status| status.is_success());
+    }
     let request = request(endpoint, health);
     if stream.write_all(&request).await.is_err() || stream.flush().await.is_err() {
         return false;
     }
     status(&mut stream).await.is_some_and(|class| class == b'2')
+}
+
+async fn status_over_http_2(
+    stream: Stream,
+    head: Request<()>,
+    multiplexing: &Multiplexing,
+) -> Option<StatusCode> {
+    let (sender, connection) = builder(multiplexing, 1)
+        .handshake::<_, Bytes>(stream)
+        .await
+        .ok()?;
+    let ask = async {
+        let mut sender = sender.ready().await.ok()?;
+        let (answer, _) = sender.send_request(head, true).ok()?;
+        Some(answer.await.ok()?.status())
+    };
+    tokio::select! {
+        status = ask => status,
+        _ = connection => None,
+    }
+}
+
+fn head(endpoint: &Endpoint, health: &Health) -> Parts {
+    let mut request = Request::new(());
+    request.method_mut().clone_from(&health.method);
+    if let Ok(target) = health.target.parse() {
+        *request.uri_mut() = target;
+    }
+    endpoint.set_host(request.headers_mut());
+    let agent = HeaderValue::from_static("crossfade");
+    request.headers_mut().insert(USER_AGENT, agent);
+    request.into_parts().0
 }
 
 /// The first digit of the answer's status.

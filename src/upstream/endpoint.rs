@@ -12,6 +12,7 @@ use crate::upstream::outliers::{Outliers, Standing};
 use crate::upstream::place::Place;
 use crate::upstream::tls::Tls;
 use http::header::HOST;
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
@@ -79,6 +80,8 @@ pub(super) trait Keeper: fmt::Debug + Send + Sync {
 pub struct Limits {
     /// A permit for each connection that may be open.
     pub(super) permits: Arc<Semaphore>,
+    /// Requests that wait for a connection to be free, where connections are shared.
+    pub(super) starved: AtomicUsize,
     pub(super) pool: Pool,
     pub(super) idle: AtomicUsize,
     pub(super) waiting: AtomicUsize,
@@ -90,6 +93,7 @@ impl Limits {
     fn new(pool: Pool) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(pool.max_connections)),
+            starved: AtomicUsize::new(0),
             pool,
             idle: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
@@ -131,6 +135,14 @@ impl Endpoint {
     #[must_use]
     pub fn url(&self) -> String {
         self.settings().urls[self.index].to_string()
+    }
+
+    /// What a request to it names as its scheme, over HTTP/2.
+    pub(super) fn scheme(&self) -> Scheme {
+        match &self.settings().urls[self.index] {
+            Url::Https(_) => Scheme::HTTPS,
+            Url::Http(_) | Url::Unix(_) => Scheme::HTTP,
+        }
     }
 
     /// The side that it belongs to.
@@ -315,7 +327,10 @@ impl Common {
                 ..settings.pool.clone()
             }),
             guards: [Guard::new(), Guard::new()],
-            tls: settings.tls.as_ref().map(|files| Arc::new(Tls::new(files))),
+            tls: settings
+                .tls
+                .as_ref()
+                .map(|files| Arc::new(Tls::new(files, settings.protocol.is_http_2()))),
             started: Instant::now(),
             outliers: Mutex::new(Outliers::new(settings.urls.len())),
             each: settings.urls.iter().map(|_| Shared::default()).collect(),

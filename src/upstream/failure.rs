@@ -22,8 +22,8 @@ pub enum Fault {
     #[error("the connection broke before the answer")]
     Reset(#[source] Box<dyn Error + Send + Sync>),
     /// What came is no HTTP answer.
-    #[error("the answer is no HTTP/1.1")]
-    Protocol(#[source] hyper::Error),
+    #[error("the answer is no HTTP")]
+    Protocol(#[source] Box<dyn Error + Send + Sync>),
     /// It switched protocols though nobody asked it to.
     #[error("the answer switches protocols though nobody asked for it")]
     Switched,
@@ -38,7 +38,7 @@ pub enum Fault {
     Queue,
     /// The client's own body broke off, or passed a limit; no fault of the side.
     #[error("the client's body broke off")]
-    Client(#[source] hyper::Error),
+    Client(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl Fault {
@@ -61,12 +61,29 @@ impl Fault {
     #[must_use]
     pub fn from_hyper(error: hyper::Error) -> Self {
         if clients_part(&error).is_some() {
-            return Self::Client(error);
+            return Self::Client(Box::new(error));
         }
         match as_refusal(error) {
             Ok(refused) => Self::Connect(refused),
-            Err(error) if error.is_parse() || is_bad_framing(&error) => Self::Protocol(error),
+            Err(error) if error.is_parse() || is_bad_framing(&error) => {
+                Self::Protocol(Box::new(error))
+            }
             Err(error) => Self::Reset(Box::new(error)),
+        }
+    }
+
+    /// Sorts what is said of a stream of HTTP/2.
+    pub(super) fn from_h2(error: h2::Error) -> Self {
+        let (is_library, is_remote) = (error.is_library(), error.is_remote());
+        let is_reset = error.is_reset();
+        let told = Box::new(Told(error));
+        if is_library {
+            Self::Protocol(told)
+        } else if is_reset && !is_remote {
+            // It was reset here, because the client's body broke off.
+            Self::Client(told)
+        } else {
+            Self::Reset(told)
         }
     }
 
@@ -79,9 +96,14 @@ impl Fault {
     }
 }
 
+/// What h2 says of a side. It is no cause that others find: hyper would reset a client's stream for the side's reason, and some take NO_ERROR for an end.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Told(h2::Error);
+
 /// What is wrong with the client's own body, if that is why an exchange failed.
 #[must_use]
-pub fn clients_part(error: &hyper::Error) -> Option<&BodyError> {
+pub fn clients_part<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a BodyError> {
     causes(error)
         .filter_map(|cause| cause.downcast_ref())
         .find(|cause| {
@@ -97,7 +119,7 @@ pub fn clients_part(error: &hyper::Error) -> Option<&BodyError> {
 
 /// Whether a body ended because its framing makes no sense: hyper tells it as an I/O error of one of these kinds.
 #[must_use]
-pub fn is_bad_framing(error: &hyper::Error) -> bool {
+pub fn is_bad_framing(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| {
         let kind = cause.downcast_ref().map(io::Error::kind);
         matches!(
@@ -107,8 +129,9 @@ pub fn is_bad_framing(error: &hyper::Error) -> bool {
     })
 }
 
-fn causes(error: &hyper::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    let mut next = error.source();
+/// An error, and what it came of.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
     std::iter::from_fn(move || {
         let cause = next?;
         next = cause.source();

@@ -1,12 +1,13 @@
 //! The connections of one worker, or of the lab.
 //!
 //! Idle connections are taken newest first and expire oldest first. A connection's permit lives in the connection, so that it is free exactly when
-//! that is closed.
+//! that is closed. Those that many requests share are kept here too, and handed out by [`shared`].
 
 use crate::telemetry::{self, Role};
 use crate::upstream::connect::connect;
 use crate::upstream::endpoint::{Endpoint, Keeper, Limits};
 use crate::upstream::failure::Fault;
+use crate::upstream::sessions::Sessions;
 use crate::upstream::wire::Wire;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
+
+pub(super) mod shared;
 
 /// How often idle connections are looked at: one that the other end has closed is let go of within this time.
 const LOOK: Duration = Duration::from_secs(1);
@@ -38,6 +41,8 @@ struct Shelf {
     seats: usize,
     /// Turns with each connection that could go to a request of this worker while other workers' requests wait too.
     others_turn: bool,
+    /// The connections that many requests share; those that are idle are counted as such.
+    sessions: Sessions,
 }
 
 impl Shelf {
@@ -49,6 +54,7 @@ impl Shelf {
             waiting: VecDeque::new(),
             seats: 0,
             others_turn: false,
+            sessions: Sessions::default(),
         }
     }
 
@@ -82,7 +88,7 @@ impl Shelf {
 
     /// Whether there was one.
     fn close_oldest(&mut self) -> bool {
-        let closed = self.idle.pop_front().is_some();
+        let closed = self.idle.pop_front().is_some() || self.sessions.close_idle();
         self.left(usize::from(closed));
         closed
     }
@@ -95,7 +101,8 @@ impl Shelf {
 
 impl Drop for Shelf {
     fn drop(&mut self) {
-        self.left(self.idle.len());
+        let sessions = self.sessions.retire_all();
+        self.left(self.idle.len() + sessions);
     }
 }
 
@@ -170,6 +177,8 @@ impl Pools {
             let named = named.contains(&shelf.endpoint.id());
             if !named {
                 shelf.keep(|_| false);
+                let idle = shelf.sessions.retire_all();
+                shelf.left(idle);
             }
             named || shelf.seats > 0
         });
@@ -230,7 +239,10 @@ impl Pools {
             return;
         }
         shelf.put(Idle { wire, until });
-        let look = until.min(now + LOOK);
+        self.look_at(&mut shelves, until.min(now + LOOK));
+    }
+
+    fn look_at(&self, shelves: &mut Shelves, look: Instant) {
         if shelves.next_look.is_none_or(|next| look < next) {
             shelves.next_look = Some(look);
             self.wake.notify_one();
@@ -284,10 +296,14 @@ impl Pools {
         let mut next: Option<Instant> = None;
         for shelf in &mut shelves.all {
             shelf.keep(|idle| idle.until > now && idle.wire.is_open());
+            let over = shelf.sessions.expire(now);
+            shelf.left(over);
             next = shelf
                 .idle
                 .iter()
-                .map(|idle| idle.until.min(now + LOOK))
+                .map(|idle| idle.until)
+                .chain(shelf.sessions.next_end())
+                .map(|until| until.min(now + LOOK))
                 .chain(next)
                 .min();
             shelf.waiting.retain(|waiting| !waiting.is_closed());

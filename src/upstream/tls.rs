@@ -23,12 +23,15 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// What is spoken inside.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const HTTP_1: &[u8] = b"http/1.1";
+const HTTP_2: &[u8] = b"h2";
 
 /// A side's TLS.
 #[derive(Debug)]
 pub struct Tls {
     files: SideTls,
+    /// What is spoken inside.
+    protocol: &'static [u8],
     /// None while the files can't be used, though they could when the settings were read.
     config: ArcSwapOption<ClientConfig>,
 }
@@ -85,16 +88,20 @@ enum Refusal {
     NoTls(#[source] io::Error),
     #[error("the side refused our certificate, or that we have none")]
     Certificate(#[source] Box<dyn Error + Send + Sync>),
+    #[error("the side does not agree to HTTP/2 (ALPN), and `protocol` asks for it")]
+    NoHttp2,
     #[error("the files of `tls` can't be used")]
     Files,
 }
 
 impl Tls {
     /// TLS with what the files hold. Where that can't be used since the settings were read, there is no connection until it can.
-    pub(super) fn new(files: &SideTls) -> Self {
+    pub(super) fn new(files: &SideTls, is_http_2: bool) -> Self {
+        let protocol = if is_http_2 { HTTP_2 } else { HTTP_1 };
         Self {
             files: files.clone(),
-            config: ArcSwapOption::from(config(files).ok().map(Arc::new)),
+            protocol,
+            config: ArcSwapOption::from(config(files, protocol).ok().map(Arc::new)),
         }
     }
 
@@ -103,7 +110,7 @@ impl Tls {
     /// # Errors
     /// [`TlsError`] says why not.
     pub fn check(files: &SideTls) -> Result<(), TlsError> {
-        config(files).map(drop)
+        config(files, HTTP_1).map(drop)
     }
 
     /// Takes what the files hold now, for connections to come.
@@ -111,7 +118,8 @@ impl Tls {
     /// # Errors
     /// [`TlsError`]; what was in force stays so.
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.config.store(Some(Arc::new(config(&self.files)?)));
+        self.config
+            .store(Some(Arc::new(config(&self.files, self.protocol)?)));
         Ok(())
     }
 
@@ -138,10 +146,14 @@ impl Tls {
         let config = self.config.load_full();
         let config = config.ok_or_else(|| io::Error::other(Refusal::Files))?;
         let connector = TlsConnector::from(config);
-        connector
-            .connect(name.clone(), stream)
-            .await
-            .map_err(failed)
+        let shaken = connector.connect(name.clone(), stream).await;
+        let stream = shaken.map_err(failed)?;
+        let agreed = stream.get_ref().1.alpn_protocol();
+        // Without a word of it HTTP/1.1 is spoken.
+        if self.protocol == HTTP_2 && agreed != Some(HTTP_2) {
+            return Err(io::Error::other(Refusal::NoHttp2));
+        }
+        Ok(stream)
     }
 }
 
@@ -198,7 +210,7 @@ pub(super) fn as_refusal<E: Error + Send + Sync + 'static>(error: E) -> Result<i
     }
 }
 
-fn config(files: &SideTls) -> Result<ClientConfig, TlsError> {
+fn config(files: &SideTls, protocol: &[u8]) -> Result<ClientConfig, TlsError> {
     let builder = judge(files)?;
     let mut config = match &files.identity {
         None => builder.with_no_client_auth(),
@@ -213,7 +225,7 @@ fn config(files: &SideTls) -> Result<ClientConfig, TlsError> {
                 .map_err(|error| blame("cert", &pair.cert, TlsCause::Pair(error)))?
         }
     };
-    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(config)
 }
 

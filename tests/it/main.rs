@@ -36,6 +36,7 @@ mod limits;
 mod listeners;
 mod live;
 mod matrix;
+mod multiplex;
 mod pools;
 mod prometheus;
 mod proxy_protocol;

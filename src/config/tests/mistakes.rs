@@ -100,7 +100,7 @@ fn unknown_keys_and_keys_of_later_versions() {
         "max_age = \"1s\"",
         "8:1-8:8 not-implemented samples.max_age",
     );
-    check_line("protocol = \"h1\"", "7:1-7:9 not-implemented new.protocol");
+    check_line("protocol = \"h3\"", "7:12-7:16 bad-value new.protocol");
     check_line("tls = {}", "7:7-7:9 bad-value new.tls");
     check_line("urls = []", "7:8-7:10 bad-url new.urls");
     check_line("health = \"POST /x\"", "7:10-7:19 bad-value new.health");

@@ -2,8 +2,9 @@
 
 use super::{HEAD, good, read};
 use crate::config::problem_at;
-use crate::config::settings::{CertificateFiles, Health, SideTls};
+use crate::config::settings::{CertificateFiles, Health, Multiplexing, Protocol, SideTls};
 use http::Method;
+use std::time::Duration;
 
 /// A file whose old side has these lines in place of its url.
 fn old(lines: &str) -> String {
@@ -27,6 +28,34 @@ fn a_side_may_have_several_urls_and_a_check() {
         (settings.old.health, settings.old.breaker),
         (Some(health), false)
     );
+}
+
+#[test]
+fn a_side_that_speaks_http_2_is_bounded_by_requests_and_not_by_connections() {
+    let limits = "[limits]\nin_flight = 7\nhttp2 = { ping = \"5s\", stream_window = \"128KiB\" }\n";
+    let url = "url = \"http://127.0.0.1:7001\"\n";
+    let check = |protocol: &str, expected: (Protocol, usize, usize)| {
+        let settings = good(&format!(
+            "{}{limits}",
+            old(&format!(
+                "{url}{protocol}\npool = {{ max_connections = 5 }}"
+            ))
+        ));
+        let found = (
+            settings.old.protocol,
+            settings.old.in_flight,
+            settings.old.pool.max_connections,
+        );
+        assert_eq!(found, expected, "{protocol}");
+    };
+    check("", (Protocol::Http1, 5, 5));
+    check("protocol = \"h1\"", (Protocol::Http1, 5, 5));
+    let multiplexing = Multiplexing {
+        stream_window: 128 * 1024,
+        ping: Duration::from_secs(5),
+        ping_timeout: Duration::from_secs(20),
+    };
+    check("protocol = \"h2\"", (Protocol::Http2(multiplexing), 7, 5));
 }
 
 #[test]

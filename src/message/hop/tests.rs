@@ -317,7 +317,7 @@ proptest! {
         prop_assert_eq!(&headers, &single);
         if settled.is_ok() {
             let host = headers[HOST].to_str().unwrap();
-            prop_assert!(host.parse::<http::uri::Authority>().is_ok(), "{:?}", host);
+            prop_assert!(host.parse::<Authority>().is_ok(), "{:?}", host);
         }
         let survey = Survey::of(&headers);
         remove_hop_by_hop(&mut headers, survey);

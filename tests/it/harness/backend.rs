@@ -1,13 +1,14 @@
 //! A real backend over hyper: it records everything that it sees, and answers as the test says.
 
-use super::Gate;
 use super::door::{Door, OpenDoor, Tls};
+pub(crate) use super::reply::Piece;
+use super::reply::Reply;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
 use std::collections::VecDeque;
 use std::fmt;
@@ -28,6 +29,8 @@ pub(crate) struct Seen {
     pub(crate) method: String,
     /// Path and query as they came.
     pub(crate) target: String,
+    /// Scheme and authority, over HTTP/2.
+    pub(crate) origin: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) trailers: HeaderMap,
@@ -52,89 +55,6 @@ impl Seen {
     }
 }
 
-/// An answer: a head, perhaps behind a gate, and the pieces of a body.
-#[derive(Clone, Debug)]
-pub(crate) struct Reply {
-    status: u16,
-    headers: Vec<(String, String)>,
-    pieces: VecDeque<Piece>,
-    chunked: bool,
-    gate: Option<Gate>,
-}
-
-/// A piece of a body.
-#[derive(Clone, Debug)]
-pub(crate) enum Piece {
-    Data(Bytes),
-    /// Nothing until the gate opens.
-    Wait(Gate),
-    Trailers(HeaderMap),
-    /// The connection breaks off here.
-    Break,
-}
-
-impl Reply {
-    /// A status without a body.
-    pub(crate) fn status(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            pieces: VecDeque::new(),
-            chunked: false,
-            gate: None,
-        }
-    }
-
-    /// 200 with a sized text.
-    pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self::status(200).body(text.into())
-    }
-
-    /// 200 with `application/json`.
-    pub(crate) fn json(value: &serde_json::Value) -> Self {
-        Self::text(value.to_string()).header("content-type", "application/json")
-    }
-
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// A sized body.
-    pub(crate) fn body(mut self, bytes: impl Into<Bytes>) -> Self {
-        self.pieces = [Piece::Data(bytes.into())].into();
-        self
-    }
-
-    /// A chunked body of these pieces.
-    pub(crate) fn pieces(mut self, pieces: Vec<Piece>) -> Self {
-        self.pieces = pieces.into();
-        self.chunked = true;
-        self
-    }
-
-    /// "begun, ", and "and done" once the gate opens.
-    pub(crate) fn halting_at(gate: &Gate) -> Self {
-        Self::status(200).pieces(vec![
-            Piece::Data("begun, ".into()),
-            Piece::Wait(gate.clone()),
-            Piece::Data("and done".into()),
-        ])
-    }
-
-    /// Sends the pieces with the length of their data instead of in chunks.
-    pub(crate) fn sized(mut self) -> Self {
-        self.chunked = false;
-        self
-    }
-
-    /// No head until the gate opens.
-    pub(crate) fn after(mut self, gate: &Gate) -> Self {
-        self.gate = Some(gate.clone());
-        self
-    }
-}
-
 type Handler = dyn Fn(&Seen) -> Reply + Send + Sync;
 
 /// A running backend. Dropping it closes its listener and its connections.
@@ -154,6 +74,8 @@ impl fmt::Debug for Backend {
 }
 
 struct State {
+    /// Speaks HTTP/2, with so many streams on a connection at once.
+    streams: Option<u32>,
     handler: Mutex<Arc<Handler>>,
     seen: Mutex<Vec<Seen>>,
     requests: AtomicUsize,
@@ -173,12 +95,20 @@ impl Backend {
         Self::start_at("127.0.0.1:0".parse().unwrap(), handler)
     }
 
+    /// The same over HTTP/2 with prior knowledge, and so many requests on a connection at once.
+    pub(crate) fn multiplexed(
+        streams: u32,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::multiplexed_in(None, streams, handler)
+    }
+
     /// The same at an address, where a backend may have been stopped before.
     pub(crate) fn start_at(
         address: SocketAddr,
         handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        Self::serve(Door::tcp(address), None, handler)
+        Self::serve(Door::tcp(address), (None, None), handler)
     }
 
     /// The same inside TLS.
@@ -187,7 +117,17 @@ impl Backend {
         handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let door = Door::tcp("127.0.0.1:0".parse().unwrap());
-        Self::serve(door, Some(Tls::new(config)), handler)
+        Self::serve(door, (Some(Tls::new(config)), None), handler)
+    }
+
+    /// The same over HTTP/2, inside TLS or with prior knowledge, and so many requests on a connection at once.
+    pub(crate) fn multiplexed_in(
+        config: Option<ServerConfig>,
+        streams: u32,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let door = Door::tcp("127.0.0.1:0".parse().unwrap());
+        Self::serve(door, (config.map(Tls::new), Some(streams)), handler)
     }
 
     /// What it is inside TLS.
@@ -200,16 +140,17 @@ impl Backend {
         path: &Path,
         handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        Self::serve(Door::unix(path), None, handler)
+        Self::serve(Door::unix(path), (None, None), handler)
     }
 
     fn serve(
         door: Door,
-        tls: Option<Tls>,
+        (tls, streams): (Option<Tls>, Option<u32>),
         handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let address = door.address();
         let state = Arc::new(State {
+            streams,
             handler: Mutex::new(Arc::new(handler)),
             seen: Mutex::default(),
             requests: AtomicUsize::new(0),
@@ -341,15 +282,21 @@ async fn accept(door: OpenDoor, state: Arc<State>) {
                 None => Some(stream),
             };
             if let Some(stream) = stream {
-                let service = hyper::service::service_fn(|request| {
-                    serve(request, number, Arc::clone(&state))
+                let serving = Arc::clone(&state);
+                let service = hyper::service::service_fn(move |request| {
+                    serve(request, number, Arc::clone(&serving))
                 });
                 // How a connection ends is seen in `broken` and by the other end.
-                drop(
-                    hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await,
-                );
+                let stream = TokioIo::new(stream);
+                if let Some(streams) = state.streams {
+                    let mut builder =
+                        hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                    builder.max_concurrent_streams(streams);
+                    drop(builder.serve_connection(stream, service).await);
+                } else {
+                    let builder = hyper::server::conn::http1::Builder::new();
+                    drop(builder.serve_connection(stream, service).await);
+                }
             }
             state.open.fetch_sub(1, Ordering::SeqCst);
         });
@@ -366,7 +313,15 @@ async fn serve(
     let mut seen = Seen {
         number: state.requests.fetch_add(1, Ordering::SeqCst),
         method: parts.method.to_string(),
-        target: parts.uri.to_string(),
+        target: parts
+            .uri
+            .path_and_query()
+            .map_or_else(String::new, ToString::to_string),
+        origin: parts
+            .uri
+            .scheme_str()
+            .zip(parts.uri.authority())
+            .map(|(scheme, authority)| format!("{scheme}://{authority}")),
         headers: parts.headers,
         body: Bytes::new(),
         trailers: HeaderMap::new(),

@@ -222,13 +222,15 @@ pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 /// Of DATA and HEADERS.
 pub(crate) const END_STREAM: u8 = 1;
 /// Of HEADERS and CONTINUATION.
 pub(crate) const END_HEADERS: u8 = 4;
-/// A name in [`SETTINGS`].
+/// Names in [`SETTINGS`].
+pub(crate) const MAX_CONCURRENT_STREAMS: u16 = 3;
 pub(crate) const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// One frame (RFC 9113 §4.1).

@@ -16,17 +16,21 @@ pub(crate) mod metrics;
 pub(crate) mod peer;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod reply;
+pub(crate) mod side;
 pub(crate) mod tls;
 pub(crate) mod wire;
 
 mod selftest;
 
-pub(crate) use backend::{Backend, Reply};
+pub(crate) use backend::Backend;
 pub(crate) use client::{Answer, Client};
 pub(crate) use manager::Manager;
 pub(crate) use peer::{Peer, Step};
 pub(crate) use program::Program;
 pub(crate) use proxy::{Proxy, Setup};
+pub(crate) use reply::Reply;
+pub(crate) use side::Side;
 
 /// Makes two tests of each function that takes the number of workers: with one, and with four.
 macro_rules! with_one_worker_and_with_four {
