@@ -1,6 +1,7 @@
 //! A client's body as it comes, within the limits of size, silence and speed. Whoever reads one reads it through here.
 //!
-//! Time runs only while the body is waited for: a side that takes it slowly is not the client's fault.
+//! Time runs only while the body is waited for: a side that takes it slowly is not the client's fault. None runs for a body without a length whose answer
+//! has begun: such a client and its side talk to each other.
 
 use crate::config::settings::Limits;
 use crate::message::body::BodyError;
@@ -28,7 +29,8 @@ pub(super) struct Intake {
     says_its_end: bool,
     /// Bytes that may still come.
     room: usize,
-    pace: Pace,
+    /// None once it may take its time.
+    pace: Option<Pace>,
     alarm: Alarm,
     telemetry: Arc<Telemetry>,
     memory: BodyMemory,
@@ -47,7 +49,7 @@ impl Intake {
             incoming,
             says_its_end: false,
             room: limits.body_size,
-            pace: Pace::new(limits),
+            pace: Some(Pace::new(limits)),
             alarm: Alarm::default(),
             telemetry: Arc::clone(telemetry),
             memory: memory.clone(),
@@ -61,6 +63,12 @@ impl Intake {
         self
     }
 
+    /// It is no upload that somebody waits for, but half of a conversation: how long it is silent is between the two.
+    pub(super) fn may_take_its_time(&mut self) {
+        self.pace = None;
+        self.alarm = Alarm::default();
+    }
+
     /// The memory that its bytes count in.
     pub(super) fn memory(&self) -> &BodyMemory {
         &self.memory
@@ -72,7 +80,10 @@ impl Intake {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-            let due = self.pace.due(Instant::now);
+            let Some(pace) = &mut self.pace else {
+                return Poll::Pending;
+            };
+            let due = pace.due(Instant::now);
             ready!(self.alarm.poll_due(cx, due));
             self.telemetry.process().rejected(Rejected::BodyTimeout);
             return Poll::Ready(Some(Err(BodyError::TooSlow)));
@@ -83,7 +94,9 @@ impl Intake {
         };
         Poll::Ready(Some(frame.map_err(BodyError::Client).and_then(|frame| {
             let length = frame.data_ref().map_or(0, Bytes::len);
-            self.pace.came(length, Instant::now);
+            if let Some(pace) = &mut self.pace {
+                pace.came(length, Instant::now);
+            }
             let Some(room) = self.room.checked_sub(length) else {
                 self.telemetry.process().rejected(Rejected::BodyTooLarge);
                 return Err(BodyError::TooLarge);

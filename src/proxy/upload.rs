@@ -159,11 +159,15 @@ impl Upload {
         }
     }
 
-    /// A final answer has come: a client that still waits for `100 Continue` must not get one any more.
+    /// A final answer has come: a client that still waits for `100 Continue` must not get one any more, and one that has not said how much it will send
+    /// may go on as slowly as the answer does.
     pub(super) fn answered(&self) {
         let mut source = self.source();
         if source.gate == Gate::Closed {
             source.gate = Gate::Shut;
+        }
+        if source.expected.is_none() {
+            source.incoming.may_take_its_time();
         }
     }
 

@@ -7,6 +7,7 @@
 use crate::message::body::{BodyError, Outgoing, Progress};
 use crate::message::hop::{clean_trailers, make_http_2, settle_length};
 use crate::upstream::failure::Fault;
+use crate::upstream::lane::{Lane, Promise};
 use crate::upstream::overdue::out_of_time;
 use crate::upstream::pool::shared::Slot;
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::CONTENT_LENGTH;
 use http::uri::Scheme;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -23,10 +24,20 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+/// How an answer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms<'a> {
+    pub(super) timeout: Duration,
+    /// Tells about a streamed body.
+    pub(super) progress: Option<&'a Progress>,
+    /// What the request asks to switch to, if it does.
+    pub(super) protocols: Option<&'a HeaderValue>,
+}
+
 /// What came of a request.
 #[derive(Debug)]
 pub(super) enum Heard {
-    Answer(Response<Multiplexed>),
+    Answer(Response<Box<Multiplexed>>),
     /// The side has provably not processed it.
     Unprocessed(Fault),
     /// The connection broke.
@@ -46,6 +57,8 @@ pub(super) struct Multiplexed {
     left: Option<u64>,
     /// What is left of the request's body.
     upload: Option<Task>,
+    /// The way to the side, after an answer that opens a tunnel.
+    sink: Option<SendStream<Bytes>>,
     /// Until it has ended.
     place: Option<Slot>,
 }
@@ -65,13 +78,16 @@ pub(super) async fn ask(
     (mut place, scheme): (Slot, Scheme),
     request: Request<Outgoing>,
     started: Instant,
-    timeout: Duration,
-    progress: Option<&Progress>,
+    terms: Terms<'_>,
 ) -> (Heard, Outgoing) {
     let (head, body) = request.into_parts();
     let method = head.method.clone();
-    let ended = body.is_end_stream();
-    let head = make_http_2(head, scheme);
+    let mut head = make_http_2(head, scheme);
+    let promise = terms
+        .protocols
+        .filter(|_| place.sender.is_extended_connect_protocol_enabled())
+        .and_then(|protocols| Promise::make(protocols, &mut head));
+    let ended = body.is_end_stream() && promise.is_none();
     let (mut answer, sink) = match place.sender.send_request(head, ended) {
         Ok(sent) => sent,
         Err(error) if error.is_remote() || error.is_io() => {
@@ -82,13 +98,13 @@ pub(super) async fn ask(
     let mut pump = Pump {
         body,
         sink,
-        done: ended,
+        done: ended || promise.is_some(),
     };
     let heard_before = place.session.heard();
     let heard = tokio::select! {
         biased;
         heard = poll_fn(|cx| poll_ask(cx, &mut pump, &mut answer)) => heard,
-        () = out_of_time(started, timeout, progress) => {
+        () = out_of_time(started, terms.timeout, terms.progress) => {
             // Not a word on the whole connection: whether there is anybody is for others to find out.
             if place.session.heard() == heard_before {
                 place.session.retire();
@@ -96,24 +112,39 @@ pub(super) async fn ask(
             return (Heard::Late, pump.body);
         }
     };
-    let response = match heard {
+    let mut response = match heard {
         Ok(response) => response,
         Err(heard) => return (heard, pump.body),
     };
     place.session.serves();
-    let upload = (!pump.done).then(|| pump.start());
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // RFC 9113 §8.6.
+        return (Heard::Failed(Fault::Switched), pump.body);
+    }
+    let (upload, sink) = match promise {
+        None => ((!pump.done).then(|| pump.start()), None),
+        Some(promise) if promise.keep(&mut response) => (None, Some(pump.sink)),
+        Some(_) => {
+            // It only fails on a stream that is over.
+            let _ = pump.sink.send_data(Bytes::new(), true);
+            (None, None)
+        }
+    };
     let bodiless = method == Method::HEAD
         || matches!(
             response.status(),
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
         );
     let left = length(response.headers());
-    let mut response = response.map(|stream| Multiplexed {
-        stream,
-        bodiless,
-        left,
-        upload,
-        place: Some(place),
+    let mut response = response.map(|stream| {
+        Box::new(Multiplexed {
+            stream,
+            bodiless,
+            left,
+            upload,
+            sink,
+            place: Some(place),
+        })
     });
     let exact = response.body().size_hint().exact();
     settle_length(response.headers_mut(), exact);
@@ -259,6 +290,11 @@ impl Multiplexed {
             self.left
                 .map_or_else(SizeHint::default, SizeHint::with_exact)
         }
+    }
+
+    /// The side's end of a tunnel, after an answer that opens one.
+    pub(super) fn into_lane(self) -> Option<Lane> {
+        Some(Lane::new(self.sink?, self.stream, self.place?))
     }
 
     /// Nobody waits for it any more.

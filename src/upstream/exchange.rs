@@ -113,10 +113,14 @@ impl Arriving {
 
     /// The side's end of a tunnel, after an answer that switches protocols.
     pub fn take_tunnel(&mut self) -> Option<Far> {
-        let Source::Own { wire, .. } = &mut self.source else {
-            return None;
+        let gone = Source::Own {
+            content: Content::over(),
+            wire: None,
         };
-        let mut far = wire.take()?.into_tunnel()?;
+        let mut far = match std::mem::replace(&mut self.source, gone) {
+            Source::Own { wire, .. } => wire?.into_tunnel()?,
+            Source::Shared(body) => Far::new(Box::new(body.into_lane()?), Bytes::new(), None),
+        };
         far.in_flight = Some(self.in_flight.go_on());
         Some(far)
     }

@@ -18,6 +18,7 @@ mod flight;
 pub mod group;
 pub mod guard;
 mod hush;
+mod lane;
 mod line;
 mod multiplex;
 pub mod names;

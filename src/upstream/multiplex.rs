@@ -6,7 +6,7 @@
 use crate::config::settings::Multiplexing;
 use crate::message::body::Outgoing;
 use crate::message::spare::Spare;
-use crate::upstream::call::{Heard, ask};
+use crate::upstream::call::{Heard, Terms, ask};
 use crate::upstream::endpoint::{Endpoint, InFlight};
 use crate::upstream::exchange::{Answer, Dispatch, Source, count, counted, finish};
 use crate::upstream::failure::Fault;
@@ -116,18 +116,17 @@ impl Multiplex<'_> {
             matches!(*request.method(), Method::GET | Method::HEAD) && request.body().is_empty();
         let served = place.session.has_served();
         let started = Instant::now();
-        let (heard, body) = ask(
-            (place, endpoint.scheme()),
-            request,
-            started,
-            dispatch.timeout,
-            dispatch.progress,
-        )
-        .await;
+        let at = (place, endpoint.scheme());
+        let terms = Terms {
+            timeout: dispatch.timeout,
+            progress: dispatch.progress,
+            protocols: dispatch.switch.map(|switch| &switch.protocols),
+        };
+        let (heard, body) = ask(at, request, started, terms).await;
         match heard {
             Heard::Answer(response) => {
                 let in_flight = in_flight.take().expect("whoever asks is in flight");
-                let source = |body| Source::Shared(Box::new(body));
+                let source = Source::Shared;
                 let answer = (response, started);
                 Tried::Answered(finish(
                     self.pools,

@@ -52,7 +52,7 @@ pub(super) struct Plain {
 }
 
 /// A body whose length is known.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sized {
     /// What has come and was not passed on.
     ready: Bytes,

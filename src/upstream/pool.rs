@@ -1,7 +1,7 @@
 //! The connections of one worker, or of the lab.
 //!
 //! Idle connections are taken newest first and expire oldest first. A connection's permit lives in the connection, so that it is free exactly when
-//! that is closed. Those that many requests share are kept here too, and handed out by [`shared`].
+//! that is closed. Those that many requests share are kept here too, and handed out by `shared`.
 
 use crate::telemetry::{self, Role};
 use crate::upstream::connect::connect;

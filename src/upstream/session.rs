@@ -221,8 +221,8 @@ impl Session {
         };
         // Where nobody waits for the connection its task may not have seen yet that the side has closed it.
         let over = self.is_idle() && driver.look().is_ready();
-        if over {
-            *place = None;
+        if over && let Some(driver) = place.take() {
+            driver.waker.wake_by_ref();
         }
         !over
     }

@@ -17,9 +17,11 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use std::fmt::Debug;
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 /// A connection that is nobody's but the holder's. Dropping it closes it.
@@ -39,15 +41,32 @@ pub(super) struct Wire {
     pub(super) elsewhere: bool,
 }
 
-/// A side's end of a tunnel. It counts as one of the side's connections, and as a request in flight.
+/// What a tunnel's bytes come through.
+pub trait Duplex: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Duplex for T {}
+
+/// A side's end of a tunnel. It counts as one of the side's connections, unless it shares one, and as a request in flight.
 #[derive(Debug)]
 pub struct Far {
-    /// The connection.
-    pub stream: Stream,
+    /// The connection, or a stream of one.
+    pub stream: Box<dyn Duplex>,
     /// What the side has sent already.
     pub begun: Bytes,
-    _held: Held,
+    _held: Option<Held>,
     pub(super) in_flight: Option<InFlight>,
+}
+
+impl Far {
+    /// One that holds what goes with a connection of its own, if it has one.
+    pub(super) fn new(stream: Box<dyn Duplex>, begun: Bytes, held: Option<Held>) -> Self {
+        Self {
+            stream,
+            begun,
+            _held: held,
+            in_flight: None,
+        }
+    }
 }
 
 /// Who speaks.
@@ -76,6 +95,11 @@ pub(super) enum Content {
 }
 
 impl Content {
+    /// A body that is over.
+    pub(super) fn over() -> Self {
+        Self::Sized(Sized::default())
+    }
+
     pub(super) fn is_end_stream(&self) -> bool {
         match self {
             Self::Sized(body) => body.left == 0,
@@ -260,12 +284,7 @@ impl Wire {
             return None;
         };
         let (stream, begun, held) = client.into_tunnel()?;
-        Some(Far {
-            stream,
-            begun,
-            _held: held,
-            in_flight: None,
-        })
+        Some(Far::new(Box::new(stream), begun, Some(held)))
     }
 
     /// Whether it takes another request. For a connection whose last answer has ended.

@@ -2,8 +2,10 @@
 
 mod broken;
 mod grpc;
+mod guards;
 mod places;
 mod resent;
+mod tunnels;
 
 use crate::harness::backend::{Piece, Seen};
 use crate::harness::http2::{Http2, head};
@@ -27,6 +29,9 @@ with_one_worker_and_with_four!(
 
 /// A client may speak HTTP/2 from the first byte.
 const H2C: &str = r#"{ address = "127.0.0.1:0", h2c = true }"#;
+
+/// A side's connection stays, however long a test takes.
+const KEPT: &str = "pool = { idle_timeout = \"10m\" }";
 
 /// As many streams as nobody needs.
 const MANY: u32 = 1_000;
@@ -55,7 +60,7 @@ fn failures(proxy: &Proxy, kind: &str) -> f64 {
 
 fn requests_of_http_1_are_translated(workers: usize) {
     let backend = Backend::multiplexed(MANY, |seen| Reply::text(seen.method.clone()));
-    let proxy = setup(&backend, workers).start();
+    let proxy = setup(&backend, workers).set("old", KEPT).start();
     let mut client = proxy.client();
     let mut seen = |request: &str, method: &str| -> Seen {
         backend.forget();
@@ -131,6 +136,7 @@ fn requests_of_http_2_are_passed_on(workers: usize) {
     let backend = Backend::multiplexed(MANY, |seen| Reply::text(seen.target.clone()));
     let proxy = setup(&backend, workers)
         .set("old", "host = \"upstream\"")
+        .set("old", KEPT)
         .start();
     let client = Http2::connect(proxy.address());
     let answers: Vec<_> = (0..50)
@@ -179,7 +185,7 @@ fn answers_are_translated(workers: usize) {
             .header("x-two", "1")
             .header("x-two", "2"),
     });
-    let proxy = setup(&backend, workers).start();
+    let proxy = setup(&backend, workers).set("old", KEPT).start();
     let mut client = proxy.client();
     for (method, target, status, body, length) in [
         ("GET", "/sized", 200, "body", Some("4")),
@@ -279,7 +285,7 @@ fn a_client_that_leaves_ends_its_stream_alone(workers: usize) {
         "/stays" => Reply::halting_at(&opened),
         _ => Reply::halting_at(&Gate::default()),
     });
-    let proxy = setup(&backend, workers).start();
+    let proxy = setup(&backend, workers).set("old", KEPT).start();
     let client = Http2::connect(proxy.address());
     let (stays, _) = client.send(head("GET", "/stays", &[]), true);
     let (response, mut stream) = client.send(head("GET", "/head", &[]), true);

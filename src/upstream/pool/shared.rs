@@ -18,7 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 /// A request's place on a shared connection. Dropping it leaves.
 #[derive(Debug)]
@@ -97,8 +97,9 @@ impl Pools {
         multiplexing: &Multiplexing,
     ) -> Result<Slot, Fault> {
         let limit = endpoint.settings().timeout;
+        let mut queued = false;
         let find = async {
-            let (session, sender) = self.enter(endpoint, multiplexing).await?;
+            let (session, sender) = self.enter(endpoint, multiplexing, &mut queued).await?;
             Ok(Slot {
                 session,
                 sender,
@@ -106,13 +107,15 @@ impl Pools {
                 endpoint: Arc::clone(endpoint),
             })
         };
-        timeout(limit, find).await.unwrap_or(Err(Fault::Queue))
+        let found = timeout(limit, find).await;
+        found.unwrap_or(Err(if queued { Fault::Queue } else { Fault::Timeout }))
     }
 
     async fn enter(
         &self,
         endpoint: &Arc<Endpoint>,
         multiplexing: &Multiplexing,
+        queued: &mut bool,
     ) -> Result<Entered, Fault> {
         loop {
             let (word, full) = match self.look(endpoint, multiplexing) {
@@ -120,6 +123,7 @@ impl Pools {
                 Look::Wait(word) => (word, false),
                 Look::Full(word) => (word, true),
             };
+            *queued = full;
             let mut waiting = Waiting {
                 pools: self,
                 endpoint,
@@ -270,10 +274,12 @@ impl Pools {
             while shelf.sessions.is_waited_for() {
                 let (entered, was_idle) = shelf.sessions.enter(Instant::now(), limits.pool.max_age);
                 idle += was_idle;
-                let Some((entered, waiting)) = entered.zip(shelf.sessions.next_waiting()) else {
-                    break;
-                };
-                words.push((waiting, Turn::Use(entered)));
+                let Some(entered) = entered else { break };
+                match shelf.sessions.next_waiting() {
+                    Some(waiting) => words.push((waiting, Turn::Use(entered))),
+                    // Who waited has left in this moment.
+                    None => entered.0.leave(),
+                }
             }
             shelf.left(idle);
             if !shelf.sessions.is_opening() && !shelf.sessions.has_open() {
@@ -313,16 +319,14 @@ async fn dial(
     multiplexing: &Multiplexing,
     permit: OwnedSemaphorePermit,
 ) -> Result<Arc<Session>, Fault> {
-    let limit = endpoint.settings().connect_timeout;
-    let due = Instant::now() + limit;
-    let stream = connect(endpoint.place(), limit).await?;
+    let settings = endpoint.settings();
+    let stream = connect(endpoint.place(), settings.connect_timeout).await?;
     let held = (permit, endpoint.metrics().connections.hold());
-    let opened = timeout_at(
-        due,
-        Session::open(stream, held, multiplexing, endpoint.settings().in_flight),
-    )
-    .await;
-    opened.unwrap_or(Err(Fault::ConnectTimeout))
+    // Somebody is there: until they speak they are late with an answer, and nobody who can't be reached.
+    let open = Session::open(stream, held, multiplexing, settings.in_flight);
+    timeout(settings.timeout, open)
+        .await
+        .unwrap_or(Err(Fault::Timeout))
 }
 
 /// The same for another request that waited for the same connection.
@@ -336,6 +340,9 @@ fn copy(fault: &Fault) -> Fault {
     }
     if matches!(fault, Fault::ConnectTimeout) {
         return Fault::ConnectTimeout;
+    }
+    if matches!(fault, Fault::Timeout) {
+        return Fault::Timeout;
     }
     // A connection that could not be opened has no other.
     Fault::Connect(io::Error::other(text))

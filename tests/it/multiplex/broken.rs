@@ -1,11 +1,11 @@
 //! Sides that break: what their clients see, and that other requests of the same connection go on.
 
-use super::{H2C, MANY, failures, setup};
+use super::{H2C, KEPT, MANY, failures, setup};
 use crate::harness::http2::{
     self, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Http2, head,
 };
 use crate::harness::peer::send;
-use crate::harness::proxy::nobody;
+use crate::harness::proxy::{full, nobody};
 use crate::harness::{
     Backend, Gate, Peer, Reply, Setup, Side, Step, with_one_worker_and_with_four,
 };
@@ -84,13 +84,19 @@ fn who_does_not_speak_http_2_can_not_be_reached(workers: usize) {
         talk.drain();
     });
     let says_nothing = Peer::always(vec![Step::Drain]);
-    for (setup, status) in [
-        (setup(&speaks_http_1, workers), 502),
-        (setup(&takes_none, workers), 502),
-        (setup(&nobody(), workers), 502),
+    for (setup, status, kind) in [
+        (setup(&speaks_http_1, workers), 502, "connect"),
+        (setup(&takes_none, workers), 502, "connect"),
+        (setup(&nobody(), workers), 502, "connect"),
         (
-            setup(&says_nothing, workers).set("old", "connect_timeout = \"50ms\""),
+            setup(&full(), workers).set("old", "connect_timeout = \"50ms\""),
             504,
+            "connect",
+        ),
+        (
+            setup(&says_nothing, workers).set("old", "timeout = \"50ms\""),
+            504,
+            "timeout",
         ),
     ] {
         let proxy = setup.start();
@@ -101,10 +107,11 @@ fn who_does_not_speak_http_2_can_not_be_reached(workers: usize) {
         for answer in answers {
             let answer = client.answer(answer).unwrap();
             assert_eq!(answer.status, status);
-            assert!(String::from_utf8_lossy(&answer.body).contains("upstream_connect"));
+            let code = format!("upstream_{kind}");
+            assert!(String::from_utf8_lossy(&answer.body).contains(&code));
         }
-        assert_eq!(failures(&proxy, "connect"), 10.0);
-        assert_eq!(proxy.metric("crossfade_upstream_connections", &[]), 0.0);
+        assert_eq!(failures(&proxy, kind), 10.0);
+        proxy.wait_for_metric("crossfade_upstream_connections", &[], 0.0);
     }
 }
 
@@ -116,6 +123,7 @@ fn a_side_that_is_silent_is_out_of_time(workers: usize) {
     });
     let proxy = setup(&backend, workers)
         .set("old", "timeout = \"200ms\"")
+        .set("old", KEPT)
         .start();
     let client = Http2::connect(proxy.address());
     let (never, _) = client.send(head("GET", "/never", &[]), true);

@@ -11,7 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use tokio::net::TcpListener;
 
-with_one_worker_and_with_four!(a_call_talks_both_ways, an_answer_may_be_trailers_alone);
+with_one_worker_and_with_four!(
+    a_call_talks_both_ways,
+    an_answer_may_be_trailers_alone,
+    a_call_that_is_answered_may_be_silent,
+);
 
 /// The heads of the calls that a service got.
 type Calls = Arc<Mutex<Vec<Request<()>>>>;
@@ -36,9 +40,9 @@ fn service() -> (SocketAddr, Calls) {
                     let mut connection = h2::server::handshake(stream).await.unwrap();
                     while let Some(Ok((call, respond))) = connection.accept().await {
                         let (head, messages) = call.into_parts();
-                        let is_known = head.uri.path() == "/echo.Echo/Talk";
+                        let path = head.uri.path().to_owned();
                         seen.lock().unwrap().push(Request::from_parts(head, ()));
-                        tokio::spawn(answer(is_known, messages, respond));
+                        tokio::spawn(answer(path, messages, respond));
                     }
                 });
             }
@@ -47,11 +51,16 @@ fn service() -> (SocketAddr, Calls) {
     (address, calls)
 }
 
-async fn answer(is_known: bool, mut messages: h2::RecvStream, mut respond: SendResponse<Bytes>) {
+async fn answer(path: String, mut messages: h2::RecvStream, mut respond: SendResponse<Bytes>) {
     let head = Response::builder().header("content-type", "application/grpc");
-    if !is_known {
+    if path == "/echo.Echo/Sink" {
+        while let Some(Ok(message)) = messages.data().await {
+            let _ = messages.flow_control().release_capacity(message.len());
+        }
+    }
+    if path != "/echo.Echo/Talk" {
         let head = head.header("grpc-status", "12").body(()).unwrap();
-        respond.send_response(head, true).unwrap();
+        let _ = respond.send_response(head, true);
         return;
     }
     let mut sink = respond
@@ -65,7 +74,8 @@ async fn answer(is_known: bool, mut messages: h2::RecvStream, mut respond: SendR
         http::HeaderName::from_static("grpc-status"),
         HeaderValue::from_static("0"),
     )]);
-    sink.send_trailers(status).unwrap();
+    // A client may have left.
+    let _ = sink.send_trailers(status);
 }
 
 const FIELDS: [(&str, &str); 4] = [
@@ -116,4 +126,31 @@ fn an_answer_may_be_trailers_alone(workers: usize) {
     );
     upload.send_reset(h2::Reason::CANCEL);
     proxy.wait_for_metric("crossfade_requests_total", &[("code_class", "2xx")], 2.0);
+}
+
+fn a_call_that_is_answered_may_be_silent(workers: usize) {
+    let (address, _) = service();
+    let limits = "body_timeout = \"2s\"\nbody_rate = 1000000";
+    let proxy = setup(&address, workers).set("limits", limits).start();
+    let client = Http2::connect(proxy.address());
+    let (response, mut upload) = client.send(head("POST", "/echo.Echo/Talk", &FIELDS), false);
+    let mut body = client.wait(response).unwrap().into_body();
+    let message = Bytes::from_static(b"\0\0\0\0\x01.");
+    upload.send_data(message.clone(), false).unwrap();
+    assert_eq!(client.piece(&mut body), message);
+    // An upload that nobody has answered has its time, and so does one whose length is told, while the call is silent.
+    let (unanswered, _upload) = client.send(head("POST", "/echo.Echo/Sink", &FIELDS), false);
+    let sized = head("POST", "/echo.Echo/Talk", &[("content-length", "10")]);
+    let (sized, _sized) = client.send(sized, false);
+    let mut sized = client.wait(sized).unwrap().into_body();
+    assert_eq!(client.answer(unanswered).unwrap().status, 408);
+    assert!(client.wait(sized.data()).unwrap().is_err());
+    let reason = [("reason", "body_timeout")];
+    proxy.wait_for_metric("crossfade_rejected_total", &reason, 2.0);
+    upload.send_data(message.clone(), false).unwrap();
+    assert_eq!(client.piece(&mut body), message);
+    upload.send_data(Bytes::new(), true).unwrap();
+    assert!(client.wait(body.data()).is_none());
+    let trailers = client.wait(body.trailers()).unwrap().unwrap();
+    assert_eq!(trailers["grpc-status"], "0");
 }

@@ -1,6 +1,6 @@
 //! What a side has provably not processed is sent once more, whatever it is, and nobody notices.
 
-use super::{failures, setup};
+use super::{KEPT, failures, setup};
 use crate::harness::http2::{END_STREAM, Http2, MAX_CONCURRENT_STREAMS, head};
 use crate::harness::{Proxy, Side, with_one_worker_and_with_four};
 use bytes::Bytes;
@@ -121,7 +121,7 @@ fn what_is_refused_is_sent_once_more_and_no_further(workers: usize) {
             }
         }
     });
-    let proxy = setup(&side, workers).start();
+    let proxy = setup(&side, workers).set("old", KEPT).start();
     let mut client = proxy.client();
     let answer = client.request("POST", "/", &[], b"body");
     assert_eq!((answer.status, answer.text()), (200, "taken"));
@@ -146,9 +146,7 @@ fn what_may_have_been_processed_is_not_sent_again(workers: usize) {
             }
         }
     });
-    let proxy = setup(&side, workers)
-        .set("old", "pool = { max_age = \"10m\" }")
-        .start();
+    let proxy = setup(&side, workers).set("old", KEPT).start();
     let mut client = proxy.client();
     for method in ["POST", "GET"] {
         assert_eq!(
