@@ -2,6 +2,7 @@
 
 use crate::admin::readiness::Readiness;
 use crate::plan::Live;
+use crate::store::samples::Samples;
 use crate::store::{Mismatches, StateDir};
 use crate::telemetry::Telemetry;
 use std::net::SocketAddr;
@@ -16,6 +17,8 @@ pub struct Admin {
     pub telemetry: Arc<Telemetry>,
     /// The latest mismatches.
     pub mismatches: Arc<Mismatches>,
+    /// Pairs that differed, with both answers.
+    pub samples: Arc<Samples>,
     /// Where the override is kept.
     pub state: Arc<StateDir>,
     /// Whether clients are served.

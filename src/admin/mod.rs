@@ -10,10 +10,12 @@ mod config;
 mod health;
 mod mismatches;
 mod overrule;
+mod query;
 mod readiness;
 mod refusal;
 mod router;
 mod routes;
+mod samples;
 mod server;
 mod upstreams;
 

@@ -2,7 +2,7 @@
 
 use crate::admin::api::Admin;
 use crate::admin::refusal::Refusal;
-use crate::admin::{access, config, health, mismatches, overrule, routes, upstreams};
+use crate::admin::{access, config, health, mismatches, overrule, routes, samples, upstreams};
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
@@ -24,6 +24,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/routes", get(routes::routes))
         .route("/api/upstreams", get(upstreams::upstreams))
         .route("/api/mismatches", get(mismatches::mismatches))
+        .route("/api/samples", get(samples::samples))
         .route("/api/override", overrule)
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -33,7 +34,7 @@ pub fn router(admin: Admin) -> Router {
 }
 
 async fn not_found() -> Refusal {
-    let detail = "There are /livez, /readyz, /metrics, /api/config, /api/routes, /api/upstreams, /api/mismatches and /api/override.";
+    let detail = "There are /livez, /readyz, /metrics, /api/config, /api/routes, /api/upstreams, /api/mismatches, /api/samples and /api/override.";
     Refusal::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 

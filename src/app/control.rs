@@ -5,12 +5,14 @@ use crate::app::certificates::Renewal;
 use crate::app::failure::StartError;
 use crate::app::handover::Pause;
 use crate::app::running::Shared;
+use crate::app::samples;
 use crate::app::sides;
 use crate::app::threads::Runtimes;
 #[cfg(feature = "otel")]
 use crate::app::traces;
 use crate::app::watch::Follower;
 use crate::plan::Live;
+use crate::store::samples::Samples;
 use crate::store::{SavedOverride, StateDir};
 use axum::Router;
 use std::future::pending;
@@ -46,6 +48,7 @@ pub(super) fn begin(
         live: Arc::clone(&shared.live),
         telemetry: Arc::clone(&shared.telemetry),
         mismatches: Arc::clone(&shared.mismatches),
+        samples: Arc::clone(&shared.samples),
         state: Arc::clone(&shared.state),
         readiness: shared.readiness.clone(),
         address: listener.local_addr()?,
@@ -64,7 +67,9 @@ pub(super) fn begin(
         pauses,
         live: Arc::clone(&shared.live),
         state: Arc::clone(&shared.state),
+        samples: Arc::clone(&shared.samples),
     };
+    let samples = Arc::clone(&shared.samples);
     let (live, telemetry) = (Arc::clone(&shared.live), Arc::clone(&shared.telemetry));
     #[cfg(feature = "otel")]
     let (plans, spans) = (Arc::clone(&live), Arc::clone(&telemetry));
@@ -76,6 +81,7 @@ pub(super) fn begin(
         let run = async { tokio::join!(control.run(stop), sending) };
         tokio::select! {
             _ = run => {}
+            () = samples::follow(Arc::clone(&live), samples) => {}
             () = sides::tend(live, telemetry) => {}
             () = renewal.run() => {}
         }
@@ -91,6 +97,7 @@ struct Control {
     pauses: UnboundedReceiver<Pause>,
     live: Arc<Live>,
     state: Arc<StateDir>,
+    samples: Arc<Samples>,
 }
 
 impl Control {
@@ -146,10 +153,11 @@ impl Control {
 
     /// From here on this process changes nothing in `state_dir`. Returns the override that is kept there.
     async fn leave_state(&self) -> Option<SavedOverride> {
-        let state = Arc::clone(&self.state);
+        let (state, samples) = (Arc::clone(&self.state), Arc::clone(&self.samples));
         // It waits for what is being written, on a disk that may hang.
         let left = spawn_blocking(move || {
             state.give_up();
+            samples.give_up();
             state.load_override().ok().flatten()
         });
         left.await.ok().flatten()
@@ -158,6 +166,7 @@ impl Control {
     /// The process that was to take over is gone. What it has changed was asked of it by somebody who was told that it acts.
     fn take_state_back(&self, before: Option<&SavedOverride>) {
         self.state.take_back();
+        self.samples.take_back();
         match self.state.load_override() {
             Ok(after) if after.as_ref() == before => {}
             Ok(after) => self.live.set_override(after),

@@ -10,6 +10,7 @@ mod given;
 mod handover;
 mod listeners;
 mod running;
+mod samples;
 mod sides;
 mod signals;
 mod start;

@@ -10,6 +10,7 @@ use crate::config::settings::ListenAddress;
 use crate::message::capture::Budget;
 use crate::plan::Live;
 use crate::proxy::accept::Stop;
+use crate::store::samples::Samples;
 use crate::store::{Mismatches, StateDir};
 use crate::telemetry::Telemetry;
 use std::future::pending;
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub(super) live: Arc<Live>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) mismatches: Arc<Mismatches>,
+    pub(super) samples: Arc<Samples>,
     pub(super) shadow_memory: Arc<Budget>,
     pub(super) state: Arc<StateDir>,
     pub(super) readiness: Readiness,
@@ -34,7 +36,7 @@ pub(super) struct Shared {
     pub(super) pause: mpsc::UnboundedSender<Pause>,
 }
 
-/// How long a stop waits for the access log: its disk may hang.
+/// How long a stop waits for the access log, and for the samples: their disk may hang.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// A proxy that runs. Dropped, it stops without draining.
@@ -101,6 +103,12 @@ impl Running {
     #[must_use]
     pub fn mismatches(&self) -> &Arc<Mismatches> {
         &self.shared.mismatches
+    }
+
+    /// The samples on disk.
+    #[must_use]
+    pub fn samples(&self) -> &Arc<Samples> {
+        &self.shared.samples
     }
 
     /// The memory of all pairs: nothing of it is taken when no shadow is queued or under way.
@@ -185,6 +193,7 @@ impl Running {
         self.shared.stop.send_replace(Stop::Draining(now() + drain));
         self.runtimes.join();
         self.shared.telemetry.access().finish(LAST_LINES);
+        self.shared.samples.finish(LAST_LINES);
     }
 }
 

@@ -6,6 +6,7 @@ use crate::app::control::{self, Duties};
 use crate::app::failure::StartError;
 use crate::app::listeners::{Listener, Listeners};
 use crate::app::running::{Places, Running, Shared};
+use crate::app::samples;
 use crate::app::threads::{self, Runtimes};
 use crate::app::watch::{ConfigFile, Follower};
 use crate::config::{Problem, Settings};
@@ -74,7 +75,9 @@ pub fn start(start: Start) -> Result<Running, StartError> {
     let (offers, queues) = Offers::channel();
     let mismatches = Arc::new(Mismatches::new());
     let shadow_memory = Arc::clone(offers.budget());
-    let lab = Lab::new(&offers, Arc::clone(&mismatches), Arc::new(Redactor::new()?));
+    let redactor = Arc::new(Redactor::new()?);
+    let samples = samples::start(&live, &state, &redactor, &telemetry)?;
+    let lab = Lab::new(&offers, Arc::clone(&mismatches), redactor, &samples);
     let parts = WorkerParts {
         live: Arc::clone(&live),
         telemetry: Arc::clone(&telemetry),
@@ -91,6 +94,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         live,
         telemetry,
         mismatches,
+        samples,
         shadow_memory,
         state,
         readiness: Readiness::new(),

@@ -5,6 +5,7 @@ use crate::config::limits;
 use crate::config::log;
 use crate::config::problem::{Fault, Lines, Problem, is_valid};
 use crate::config::route::{self, Placed};
+use crate::config::samples;
 use crate::config::section::{Found, Section};
 use crate::config::server;
 use crate::config::settings::{Listen, ListenAddress, Protocol, Settings, Upstream, Url};
@@ -94,7 +95,7 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
     let new = table(&top, sink, "new", &NEW).and_then(|s| upstream::upstream(&s, sink, file_dir));
     let limits = table(&top, sink, "limits", &LIMITS).map(|s| limits::limits(&s, sink));
     let log = table(&top, sink, "log", &LOG).map(|s| log::log(&s, sink, file_dir));
-    let samples = table(&top, sink, "samples", &SAMPLES).map(|s| server::samples(&s, sink));
+    let samples = table(&top, sink, "samples", &SAMPLES).map(|s| samples::samples(&s, sink));
     let routes = top.read(sink, "route", routes);
     if let Some(server) = &server {
         for (name, side) in [("old", &old), ("new", &new)] {

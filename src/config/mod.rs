@@ -18,6 +18,7 @@ mod repair;
 mod restart;
 mod route;
 mod rules;
+mod samples;
 mod scalar;
 mod section;
 mod server;

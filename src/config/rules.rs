@@ -40,7 +40,8 @@ pub(super) fn rules(section: &Section<'_>, sink: &mut Sink<'_>) -> Rules {
     }
 }
 
-fn paths(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Vec<FieldPath>> {
+/// A list of field paths.
+pub(super) fn paths(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Vec<FieldPath>> {
     item.texts(
         sink,
         "field paths, as in [\"$..updated_at\"]",

@@ -1,11 +1,11 @@
-//! `[migration]`, `[server]` and `[samples]`.
+//! `[migration]` and `[server]`.
 
 use crate::config::address;
 use crate::config::listen;
 use crate::config::problem::Fault;
 use crate::config::scalar;
 use crate::config::section::{Found, Section};
-use crate::config::settings::{Listen, ListenAddress, Migration, Samples, Server, Values};
+use crate::config::settings::{Listen, ListenAddress, Migration, Server};
 use crate::config::walk::{Item, Sink};
 use crate::route::decide::Serve;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -34,15 +34,6 @@ pub(super) fn migration(section: &Section<'_>, sink: &mut Sink<'_>) -> Option<Mi
         serve: serve.good().unwrap_or_default(),
         shadow: shadow.good().unwrap_or(true),
     })
-}
-
-/// Reads `[samples]`.
-pub(super) fn samples(section: &Section<'_>, sink: &mut Sink<'_>) -> Samples {
-    const VALUES: [(&str, Values); 2] = [("redacted", Values::Redacted), ("shown", Values::Shown)];
-    let values = section.read(sink, "values", |item, sink| item.one_of(sink, &VALUES));
-    Samples {
-        values: values.good().unwrap_or_default(),
-    }
 }
 
 /// Reads `[server]`. Paths in it are relative to the file's directory.

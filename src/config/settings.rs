@@ -14,6 +14,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::config::samples::{Samples, Values};
+
 /// A whole, valid routes.toml.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -408,23 +410,6 @@ pub struct AccessLog {
     pub sample: Share,
     /// Where lines go: with a path like that of `state_dir`; `None` for stdout.
     pub file: Option<PathBuf>,
-}
-
-/// `[samples]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Samples {
-    /// Whether stored mismatches show values.
-    pub values: Values,
-}
-
-/// Whether stored mismatches show values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Values {
-    /// A type and a keyed hash stand for each value.
-    #[default]
-    Redacted,
-    /// As they came.
-    Shown,
 }
 
 /// `[[route]]`.

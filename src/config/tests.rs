@@ -9,7 +9,7 @@ mod upstreams;
 
 use crate::config::settings::{
     AccessLog, CertificateFiles, Fallback, HostRule, Http2, Limits, Listen, ListenAddress,
-    ListenTls, Log, LogFormat, LogLevel, Settings, Values,
+    ListenTls, Log, LogFormat, LogLevel, Samples, Settings, Values,
 };
 use crate::config::{Loaded, load};
 use crate::route::bucket::Share;
@@ -60,6 +60,9 @@ sample = 12.5
 file = "access.log"
 [samples]
 values = "shown"
+show = ["$..name"]
+max_size = "64MiB"
+max_age = "6h"
 [[route]]
 name    = "content-tags"
 match   = "GET /contents/{content}/tags"
@@ -119,7 +122,17 @@ fn the_smallest_file_has_every_default() {
     assert!(!settings.server.debug_headers);
     assert_eq!(settings.server.drain_delay, Duration::ZERO);
     assert_eq!(settings.server.drain_timeout, Duration::from_secs(30));
-    assert_eq!(settings.samples.values, Values::Redacted);
+    let Samples {
+        values,
+        show,
+        max_size,
+        max_age,
+    } = settings.samples;
+    assert_eq!((values, &*show), (Values::Redacted, &[][..]));
+    assert_eq!(
+        (max_size, max_age),
+        (256 << 20, Duration::from_secs(86_400))
+    );
     assert_eq!(settings.log, Log::default());
     assert_eq!(settings.old.urls[0].to_string(), "http://127.0.0.1:7001");
     assert_eq!(settings.old.connect_timeout, Duration::from_secs(1));

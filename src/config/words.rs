@@ -159,8 +159,8 @@ pub(super) const LOG: Words = Words {
 
 pub(super) const SAMPLES: Words = Words {
     place: "[samples]",
-    known: &["values"],
-    later: &["show", "max_size", "max_age"],
+    known: &["values", "show", "max_size", "max_age"],
+    later: &[],
 };
 
 pub(super) const ROUTE: Words = Words {

@@ -4,7 +4,7 @@
 
 use crate::compare::Rules;
 use crate::config::Settings;
-use crate::config::settings::{Again, Fallback, Route, Shadow, Values};
+use crate::config::settings::{Again, Fallback, Route, Shadow};
 use crate::plan::judging::Judging;
 use crate::redact;
 use crate::route::bucket::{Salt, Share};
@@ -13,6 +13,7 @@ use crate::route::key::lone_place;
 use crate::route::table::{Entry, Table};
 use crate::side::Side;
 use crate::store::SavedOverride;
+use crate::store::samples::Hiding;
 use crate::telemetry::access::Sink;
 use crate::telemetry::trace::Tracer;
 use crate::telemetry::{RouteMetrics, Telemetry};
@@ -71,14 +72,10 @@ pub struct RoutePlan {
     pub again: Again,
     /// What judgements remember.
     pub judging: Arc<Judging>,
-    /// Whether its mismatches are kept with their values.
-    pub values: Values,
     /// Where spans are told, if somebody wants them; the same for all routes.
     pub tracer: Option<Arc<Tracer>>,
-    /// Whether the key reads what has the name of a secret: then it is never shown.
-    pub key_is_secret: bool,
-    /// Names of the path's placeholders that the key reads.
-    pub key_placeholders: Vec<String>,
+    /// What of its mismatches and samples is shown.
+    pub hiding: Arc<Hiding>,
 }
 
 const _: () = {
@@ -231,12 +228,16 @@ impl RoutePlan {
         Self {
             judging: shared.judging(&route.compare, &metrics),
             again: route.again.clone(),
-            key_is_secret: key.is_some_and(reads_secret),
-            key_placeholders: key.into_iter().flat_map(path_placeholders).collect(),
+            hiding: Arc::new(Hiding {
+                values: settings.samples.values,
+                show: Arc::clone(&settings.samples.show),
+                pattern: route.pattern.as_str().to_owned(),
+                key_placeholders: key.into_iter().flat_map(path_placeholders).collect(),
+                key_is_secret: key.is_some_and(reads_secret),
+            }),
             policy,
             pattern: route.pattern.as_str().to_owned(),
             rules: route.compare.clone(),
-            values: settings.samples.values,
             fallback: route.fallback,
             shadow: route.shadow,
             tracer: shared.tracer.clone(),
@@ -261,11 +262,15 @@ impl RoutePlan {
                 shadow: Share::NONE,
                 read: false,
             },
-            key_is_secret: false,
-            key_placeholders: Vec::new(),
+            hiding: Arc::new(Hiding {
+                values: settings.samples.values,
+                show: Arc::clone(&settings.samples.show),
+                pattern: "*".to_owned(),
+                key_placeholders: Vec::new(),
+                key_is_secret: false,
+            }),
             pattern: "*".to_owned(),
             rules,
-            values: settings.samples.values,
             fallback: Fallback::Off,
             shadow: Shadow::default(),
             tracer: shared.tracer.clone(),

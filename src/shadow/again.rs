@@ -11,11 +11,13 @@ use crate::plan::RoutePlan;
 use crate::shadow::exchange::{Question, ask};
 use crate::shadow::offer::Pair;
 use crate::shadow::record::Finding;
+use crate::shadow::sample::Differed;
 use crate::shadow::ticket::Asked;
 use crate::shadow::weigh::{Kept, Measure, Scales, is_light, keep};
 use crate::shadow::writes::Writes;
 use crate::side::Side;
 use crate::store::Mismatches;
+use crate::store::samples::Samples;
 use crate::telemetry::Role;
 use crate::upstream::Pools;
 use crate::upstream::alarm::Alarm;
@@ -53,6 +55,7 @@ pub(super) struct Doubts {
     scales: Arc<Scales>,
     writes: Arc<Writes>,
     mismatches: Arc<Mismatches>,
+    samples: Arc<Samples>,
     waiting: Mutex<Waiting>,
     turns: Semaphore,
     stop: watch::Sender<bool>,
@@ -83,12 +86,14 @@ impl Doubts {
         scales: &Arc<Scales>,
         writes: &Arc<Writes>,
         mismatches: &Arc<Mismatches>,
+        samples: &Arc<Samples>,
     ) -> Arc<Self> {
         Arc::new(Self {
             pools: Arc::clone(pools),
             scales: Arc::clone(scales),
             writes: Arc::clone(writes),
             mismatches: Arc::clone(mismatches),
+            samples: Arc::clone(samples),
             waiting: Mutex::default(),
             turns: Semaphore::new(CHECKS_IN_FLIGHT),
             stop: watch::Sender::new(false),
@@ -157,19 +162,31 @@ impl Doubts {
             _ = stop.wait_for(|stop| *stop) => None,
             looked = self.look(asked.route(), &first, &mut place) => looked,
         };
-        // When a pair counts as judged its memory is free, and what it did not spend.
-        drop(first);
-        place.give_back();
-        match looked {
-            Some(Looked::TooSoon) => asked.judged(Incomparable::RecentWrite),
-            Some(Looked::Again(again)) => {
+        let (judgement, second) = match looked {
+            Some(Looked::TooSoon) => (None, None),
+            Some(Looked::Again(again, second)) => {
                 let judgement = judge(asked.route(), Some(&again), written);
-                finding.close(asked, judgement, &self.mismatches);
+                (Some(judgement), Some(second))
             }
-            None => {
-                let judgement = judge(asked.route(), None, written);
-                finding.close(asked, judgement, &self.mismatches);
-            }
+            None => (Some(judge(asked.route(), None, written)), None),
+        };
+        if let Some(judgement) = judgement {
+            let differed = Differed {
+                route: asked.route(),
+                pair: &first.pair,
+                other: &first.other,
+                last: second.as_ref().map(|second| second.answers()),
+                found: &first.found,
+                judgement,
+            };
+            differed.offer(&self.samples);
+        }
+        // When a pair counts as judged its memory is free, and what it did not spend.
+        drop((first, second));
+        place.give_back();
+        match judgement {
+            Some(judgement) => finding.close(asked, judgement, &self.mismatches),
+            None => asked.judged(Incomparable::RecentWrite),
         }
         drop(place);
     }
@@ -189,17 +206,19 @@ impl Doubts {
                 continue;
             };
             let is_last = number + 1 == checks.len();
+            let second = Arc::new(second);
             let too_soon = self.is_written(route, &first.pair, second.began);
-            let (first, route) = (Arc::clone(first), Arc::clone(route));
             let again = if first.is_light(&second) {
                 first.beside(&second, &route.rules, is_last)
             } else {
+                let (first, second) = (Arc::clone(first), Arc::clone(&second));
+                let route = Arc::clone(route);
                 let work = move || first.beside(&second, &route.rules, is_last);
                 self.scales.long(work).await.flatten()
             };
             match again {
                 Some(again) if too_soon && !again.equal => return Some(Looked::TooSoon),
-                Some(again) => return Some(Looked::Again(again)),
+                Some(again) => return Some(Looked::Again(again, second)),
                 None => {}
             }
         }
@@ -310,7 +329,7 @@ impl Drop for Place {
 /// What the last look has shown.
 #[derive(Debug)]
 enum Looked {
-    Again(recheck::Again),
+    Again(recheck::Again, Arc<Second>),
     /// The key was written a moment before, and the sides differ again.
     TooSoon,
 }
@@ -345,6 +364,12 @@ struct Second {
     new: (Kept, Reservation),
 }
 
+impl Second {
+    fn answers(&self) -> [&Kept; 2] {
+        [&self.old.0, &self.new.0]
+    }
+}
+
 impl First {
     fn answers(&self) -> [&Kept; 2] {
         match self.pair.served {
@@ -365,7 +390,7 @@ impl First {
             head_only: self.pair.request.method == Method::HEAD,
             memory: &self.pair.memory,
         };
-        let last = [&second.old.0, &second.new.0];
+        let last = second.answers();
         if !is_last && measure.compare(last[0], last[1]).verdict != Verdict::Match {
             return None;
         }

@@ -7,10 +7,12 @@ use crate::shadow::again::{self, Doubt, Doubts};
 use crate::shadow::exchange::{Question, ask};
 use crate::shadow::offer::{AnswerCopy, Offer, Offers, Pair, is_judged};
 use crate::shadow::record::Finding;
+use crate::shadow::sample::Differed;
 use crate::shadow::ticket::Asked;
 use crate::shadow::weigh::{Measure, Scales, is_light, keep};
 use crate::shadow::writes::Writes;
 use crate::side::Side;
+use crate::store::samples::Samples;
 use crate::store::{Mismatches, Redactor};
 use crate::telemetry::trace::Copied;
 use crate::telemetry::{Dropped, Role};
@@ -29,6 +31,8 @@ pub struct Lab {
     pub mismatches: Arc<Mismatches>,
     /// What makes their values unreadable.
     pub redactor: Arc<Redactor>,
+    /// Where both answers of what differs are kept.
+    pub samples: Arc<Samples>,
     /// What has to be looked at again.
     pub(super) doubts: Arc<Doubts>,
     writes: Arc<Writes>,
@@ -38,15 +42,21 @@ pub struct Lab {
 impl Lab {
     /// A lab that keeps its mismatches there.
     #[must_use]
-    pub fn new(offers: &Offers, mismatches: Arc<Mismatches>, redactor: Arc<Redactor>) -> Arc<Self> {
+    pub fn new(
+        offers: &Offers,
+        mismatches: Arc<Mismatches>,
+        redactor: Arc<Redactor>,
+        samples: &Arc<Samples>,
+    ) -> Arc<Self> {
         let pools = Pools::new(Role::Shadow);
         let scales = Arc::<Scales>::default();
         let writes = Arc::clone(offers.writes());
         Arc::new(Self {
-            doubts: Doubts::new(&pools, &scales, &writes, &mismatches),
+            doubts: Doubts::new(&pools, &scales, &writes, &mismatches, samples),
             pools,
             mismatches,
             redactor,
+            samples: Arc::clone(samples),
             writes,
             scales,
         })
@@ -175,13 +185,22 @@ impl Lab {
             return None;
         }
         let finding = Finding::new(route, &pair, other, comparison, &self.redactor);
+        let other = keep(other, &route.rules);
         let Some(place) = self.doubts.place(route, &pair, &finding) else {
-            drop(pair);
-            let judgement = again::judge(asked.route(), None, written);
+            let judgement = again::judge(route, None, written);
+            let differed = Differed {
+                route,
+                pair: &pair,
+                other: &other,
+                last: None,
+                found: finding.divergences(),
+                judgement,
+            };
+            differed.offer(&self.samples);
+            drop((pair, other));
             finding.close(asked, judgement, &self.mismatches);
             return None;
         };
-        let other = keep(other, &route.rules);
         asked.doubted();
         Some(Box::new(Doubt {
             asked,

@@ -12,6 +12,7 @@ mod judge;
 pub mod offer;
 mod record;
 pub mod run;
+mod sample;
 pub mod ticket;
 mod weigh;
 mod writes;

@@ -2,12 +2,11 @@
 
 use crate::compare::recheck::Judgement;
 use crate::compare::{Comparison, Divergence};
-use crate::config::settings::Values;
 use crate::plan::RoutePlan;
 use crate::shadow::offer::{AnswerCopy, Pair};
 use crate::shadow::ticket::Asked;
 use crate::side::Side;
-use crate::store::{Answered, FieldRow, KeyText, Mismatch, Mismatches, Redactor, rfc3339};
+use crate::store::{Answered, FieldRow, Mismatch, Mismatches, Redactor, rfc3339};
 use http::HeaderMap;
 
 /// What a first look has found, before it is known what it is.
@@ -63,10 +62,7 @@ fn row(
     comparison: &Comparison,
     redactor: &Redactor,
 ) -> Mismatch {
-    let hide = match route.values {
-        Values::Redacted => Some(redactor),
-        Values::Shown => None,
-    };
+    let hiding = &route.hiding;
     let served = Answered::new(pair.answer.status, pair.answer.latency);
     let asked = Answered::new(other.status, other.latency);
     let (old, new) = match pair.served {
@@ -79,16 +75,8 @@ fn row(
         at: rfc3339(pair.at),
         route: route.name().to_string(),
         method: pair.request.method.to_string(),
-        target: match hide {
-            Some(redactor) => {
-                redactor.redact_target(&target, &route.pattern, &route.key_placeholders)
-            }
-            None => redactor.redact_secret_parameters(&target),
-        },
-        key: pair.key.as_deref().map(|key| {
-            let hide = hide.or(route.key_is_secret.then_some(redactor));
-            KeyText::new(key, hide)
-        }),
+        target: hiding.target(&target, redactor),
+        key: pair.key.as_deref().map(|key| hiding.key(key, redactor)),
         bucket: pair.bucket,
         served: pair.served,
         generation: pair.generation,
@@ -103,12 +91,15 @@ fn row(
             .map(FieldRow::from)
             .collect(),
         fields_truncated: false,
-        patch: comparison.patch.as_ref().map(|patch| match hide {
-            Some(redactor) => redactor.redact_patch(patch),
-            None => redactor.redact_secrets(patch),
+        patch: comparison.patch.as_ref().map(|patch| {
+            if hiding.is_open() {
+                redactor.redact_secrets(patch)
+            } else {
+                redactor.redact_patch(patch)
+            }
         }),
         patch_exact: comparison.patch_exact,
         patch_truncated: comparison.patch_truncated,
-        redacted: hide.is_some(),
+        redacted: !hiding.is_open(),
     }
 }

@@ -10,6 +10,7 @@ pub mod file;
 pub mod mismatch;
 pub mod redact;
 pub mod ring;
+pub mod samples;
 pub mod state;
 pub mod target;
 

@@ -3,6 +3,7 @@
 //! The key is random and dies with the process: without it a hash of a short value can't be reversed by trying. Names of fields are
 //! not values and stay.
 
+use crate::json::{self, Decimal, Document, Node};
 use crate::redact;
 use crate::store::target;
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,6 +11,7 @@ use json_patch::{Patch, PatchOperation};
 use serde_json::{Number, Value, json};
 use sha2::Sha256;
 use std::fmt::{self, Write};
+use std::hash::{Hash, Hasher};
 
 /// Hides values behind keyed hashes.
 #[derive(Clone)]
@@ -119,6 +121,18 @@ impl Redactor {
         self.hash_canonical(&json!(text).to_string())
     }
 
+    /// The hash of a value of a document as it was read: the one that [`Self::redact`] gives it, and another for each other value, whatever its digits.
+    pub(in crate::store) fn hash_node(&self, document: &Document<'_>, node: Node) -> String {
+        let mut text = String::new();
+        canonical_node(document, node, &mut text);
+        self.hash_canonical(&text)
+    }
+
+    /// The hash of a body that is no document: of its bytes as they are.
+    pub(in crate::store) fn hash_of(&self, bytes: &[u8]) -> String {
+        self.hash(bytes)
+    }
+
     /// The hash of a text, or of bytes that are none.
     fn hash_bytes(&self, bytes: &[u8]) -> String {
         self.hash_text(&String::from_utf8_lossy(bytes))
@@ -130,11 +144,15 @@ impl Redactor {
         self.hash_canonical(&text)
     }
 
-    /// The first 16 hex digits of HMAC-SHA256.
     fn hash_canonical(&self, text: &str) -> String {
+        self.hash(text.as_bytes())
+    }
+
+    /// The first 16 hex digits of HMAC-SHA256.
+    fn hash(&self, bytes: &[u8]) -> String {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
-        mac.update(text.as_bytes());
+        mac.update(bytes);
         let mut hash = String::with_capacity(16);
         for byte in &mac.finalize().into_bytes()[..8] {
             write!(hash, "{byte:02x}").expect("a String takes all text");
@@ -179,6 +197,65 @@ fn canonical(value: &Value, text: &mut String) {
                 text.push(',');
             }
             text.push('}');
+        }
+    }
+}
+
+/// The same of a document as it was read. Of a name that stands twice both values count, in their order.
+fn canonical_node(document: &Document<'_>, node: Node, text: &mut String) {
+    match document.value(node) {
+        json::Value::Null => text.push_str("null"),
+        json::Value::Bool(value) => text.push_str(if value { "true" } else { "false" }),
+        json::Value::Number(number) => text.push_str(&canonical_digits(number)),
+        json::Value::String(string) => text.push_str(&json!(string).to_string()),
+        json::Value::Array => {
+            text.push('[');
+            for child in document.children(node) {
+                canonical_node(document, child, text);
+                text.push(',');
+            }
+            text.push(']');
+        }
+        json::Value::Object => {
+            let mut members: Vec<Node> = document.children(node).collect();
+            members.sort_by_key(|member| document.key(*member));
+            text.push('{');
+            for member in members {
+                text.push_str(&json!(document.key(member)).to_string());
+                text.push(':');
+                canonical_node(document, member, text);
+                text.push(',');
+            }
+            text.push('}');
+        }
+    }
+}
+
+/// One text for all spellings of a number, and one of its own for each number.
+fn canonical_digits(text: &str) -> String {
+    /// Takes down what a value is hashed by: the same for equal ones.
+    #[derive(Default)]
+    struct Bytes(String);
+
+    impl Hasher for Bytes {
+        fn write(&mut self, bytes: &[u8]) {
+            for byte in bytes {
+                write!(self.0, "{byte:02x}").expect("a String takes all text");
+            }
+        }
+
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+
+    let exact = |number: &Number| Decimal::parse(&number.to_string()) == Decimal::parse(text);
+    match serde_json::from_str::<Number>(text).ok().filter(exact) {
+        Some(number) => canonical_number(&number),
+        None => {
+            let mut bytes = Bytes::default();
+            Decimal::parse(text).hash(&mut bytes);
+            bytes.0
         }
     }
 }

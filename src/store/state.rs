@@ -186,7 +186,7 @@ impl StateDir {
     }
 
     fn write(&self, _turn: &Turn<'_>, name: &str, content: &[u8]) -> Result<(), StateError> {
-        self.make_directory()?;
+        self.make()?;
         let path = self.path.join(name);
         // The process id keeps two processes apart that share a directory by mistake.
         let beside = self
@@ -205,7 +205,8 @@ impl StateDir {
         self.sync_directory()
     }
 
-    fn make_directory(&self) -> Result<(), StateError> {
+    /// Makes the directory, unless it is there.
+    pub fn make(&self) -> Result<(), StateError> {
         if self.path.is_dir() {
             return Ok(());
         }

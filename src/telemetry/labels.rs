@@ -111,6 +111,16 @@ labels! {
         Write = "write",
     }
 
+    /// Why a sample was not kept.
+    LostSample {
+        /// The writer was too far behind.
+        Queue = "queue",
+        /// It was too large.
+        Size = "size",
+        /// The file could not be written.
+        Write = "write",
+    }
+
     /// How an endpoint of a side is.
     EndpointState {
         /// It is asked.

@@ -24,8 +24,8 @@ pub mod trace;
 pub use cells::{CounterCell, GaugeCell, Held};
 pub use divergence::FieldCount;
 pub use labels::{
-    CodeClass, Dropped, EndpointState, FallbackReason, Judged, LostLine, Rejected, ReloadResult,
-    Role, ServedBy, UpstreamError,
+    CodeClass, Dropped, EndpointState, FallbackReason, Judged, LostLine, LostSample, Rejected,
+    ReloadResult, Role, ServedBy, UpstreamError,
 };
 pub use latency::{Latency, LatencySnapshot};
 pub use process::ProcessMetrics;

@@ -81,6 +81,7 @@ metrics_table! {
     RELOAD_SUCCESSFUL: Gauge "crossfade_config_last_reload_successful", "0 while the file has errors";
     HANDOVER_FAILURES: Counter "crossfade_handover_failures_total", "Processes that were started to take over, and did not";
     LOG_LINES_DROPPED: Counter "crossfade_log_lines_dropped_total", "Lines of the access log that were not written";
+    SAMPLES_LOST: Counter "crossfade_samples_lost_total", "Samples that were not kept";
     SPANS_LOST: Counter "crossfade_spans_lost_total", "Spans that no collector took";
     RELOADS: Counter "crossfade_config_reloads_total", "Changes of the file by result";
     CERTIFICATES_GOOD: Gauge "crossfade_certificates_last_reload_successful", "0 while the certificates of a listener can't be used";

@@ -1,7 +1,7 @@
 //! What is counted for the whole proxy.
 
 use crate::telemetry::cells::{CounterCell, GaugeCell};
-use crate::telemetry::labels::{Label, Rejected, ReloadResult};
+use crate::telemetry::labels::{Label, LostSample, Rejected, ReloadResult};
 use crate::telemetry::page::{self, Page};
 
 /// The cells of the proxy.
@@ -24,6 +24,7 @@ pub struct ProcessMetrics {
     last_reload_successful: GaugeCell,
     rejected: [CounterCell; Rejected::ALL.len()],
     reloads: [CounterCell; ReloadResult::ALL.len()],
+    samples_lost: [CounterCell; LostSample::ALL.len()],
 }
 
 impl ProcessMetrics {
@@ -39,6 +40,11 @@ impl ProcessMetrics {
             ReloadResult::Applied | ReloadResult::Unchanged => 1,
             ReloadResult::Rejected => 0,
         });
+    }
+
+    /// Samples were not kept.
+    pub fn samples_lost(&self, reason: LostSample, samples: u64) {
+        self.samples_lost[reason.index()].add(samples);
     }
 
     /// Requests refused for one reason.
@@ -63,6 +69,12 @@ impl ProcessMetrics {
         page.metric(page::RELOADS, |series| {
             for result in ReloadResult::ALL {
                 series.value(&[("result", result.text())], self.reloads(*result));
+            }
+        });
+        page.metric(page::SAMPLES_LOST, |series| {
+            for reason in LostSample::ALL {
+                let lost = self.samples_lost[reason.index()].value();
+                series.value(&[("reason", reason.text())], lost);
             }
         });
         page.metric(page::HANDOVER_FAILURES, |series| {

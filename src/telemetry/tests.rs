@@ -153,6 +153,7 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
         ("crossfade_config_reloads_total", "counter", "result", 3),
         ("crossfade_handover_failures_total", "counter", "", 1),
         ("crossfade_log_lines_dropped_total", "counter", "reason", 2),
+        ("crossfade_samples_lost_total", "counter", "reason", 3),
         ("crossfade_connections", "gauge", "", 1),
         ("crossfade_tunnels", "gauge", "", 1),
         ("crossfade_inflight_requests", "gauge", "", 1),

@@ -41,6 +41,7 @@ mod pools;
 mod prometheus;
 mod proxy_protocol;
 mod request_id;
+mod samples;
 mod secrets;
 mod shadow;
 mod split;

@@ -81,6 +81,7 @@ fn no_secret_is_kept_or_shown(workers: usize) {
     let mut shown = String::new();
     for target in [
         "/api/mismatches",
+        "/api/samples",
         "/api/routes",
         "/api/config",
         "/api/upstreams",
@@ -104,7 +105,7 @@ fn no_secret_is_kept_or_shown(workers: usize) {
     assert!(keys("plain").iter().all(|key| key.is_string()));
     proxy.stop();
     shown.push_str(&files(proxy.folder()));
-    assert!(shown.contains("/plain/a"));
+    assert!(shown.contains("/plain/a") && shown.contains("\"old2\""));
     assert!(!shown.contains(PLANTED), "{shown}");
 }
 

@@ -136,7 +136,7 @@ fn decided(plan: &Plan, route: &RoutePlan, asked: &Asked, captures: &Captures<'_
         method: asked.method.to_string(),
         read,
         key: match key {
-            Some(_) if route.key_is_secret => Some(HIDDEN.to_owned()),
+            Some(_) if route.hiding.key_is_secret => Some(HIDDEN.to_owned()),
             other => other,
         },
         salt: policy.salt.as_str().to_owned(),

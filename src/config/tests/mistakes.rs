@@ -85,21 +85,6 @@ fn unknown_keys_and_keys_of_later_versions() {
     );
     check_line("[noise]", "7:2-7:7 not-implemented noise");
     check_line("[ids.x]\nmax_pairs = 1", "7:2-7:5 not-implemented ids");
-    check_in(
-        "[samples]",
-        "show = []",
-        "8:1-8:5 not-implemented samples.show",
-    );
-    check_in(
-        "[samples]",
-        "max_size = \"1B\"",
-        "8:1-8:9 not-implemented samples.max_size",
-    );
-    check_in(
-        "[samples]",
-        "max_age = \"1s\"",
-        "8:1-8:8 not-implemented samples.max_age",
-    );
     check_line("protocol = \"h3\"", "7:12-7:16 bad-value new.protocol");
     check_line("tls = {}", "7:7-7:9 bad-value new.tls");
     check_line("urls = []", "7:8-7:10 bad-url new.urls");
@@ -303,6 +288,21 @@ fn values_out_of_bounds() {
         "[samples]",
         "values = \"hidden\"",
         "8:10-8:18 bad-value samples.values",
+    );
+    check_in(
+        "[samples]",
+        "show = [\"name\"]",
+        "8:10-8:11 bad-path samples.show[0]",
+    );
+    check_in(
+        "[samples]",
+        "max_size = \"1MiB\"",
+        "8:12-8:18 out-of-range samples.max_size",
+    );
+    check_in(
+        "[samples]",
+        "max_age = \"0s\"",
+        "8:11-8:15 out-of-range samples.max_age",
     );
     check_in(
         "[server]",

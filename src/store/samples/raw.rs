@@ -1,0 +1,209 @@
+//! A pair on its way to become a sample, with all its values: it goes to the thread of the samples, and no further.
+
+use crate::compare::Divergence;
+use crate::compare::coding;
+use crate::compare::media::ContentType;
+use crate::json::{Document, Limits, Unlimited};
+use crate::redact;
+use crate::side::Side;
+use crate::store::samples::gate::Group;
+use crate::store::samples::hide::Hiding;
+use crate::store::samples::sample::{Body, Found, Header, Look, Sample};
+use crate::store::{Redactor, rfc3339};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Paths and kinds that a sample tells.
+const MOST_FIELDS: usize = 100;
+
+/// A pair that differed, as it came.
+#[derive(Debug)]
+pub struct RawSample {
+    /// When the request came.
+    pub at: Timestamp,
+    /// The route's name.
+    pub route: Arc<str>,
+    /// The request's method.
+    pub method: Method,
+    /// Its path and query.
+    pub target: String,
+    /// Its key.
+    pub key: Option<String>,
+    /// The side whose answer the client got.
+    pub served: Side,
+    /// Generation of the settings that judged.
+    pub generation: u64,
+    /// What it was judged to be.
+    pub verdict: &'static str,
+    /// What differed at the first look.
+    pub found: Vec<Divergence>,
+    /// The header fields that were compared.
+    pub compared: Vec<HeaderName>,
+    /// What of it is shown.
+    pub hiding: Arc<Hiding>,
+    /// What old answered.
+    pub old: RawLook,
+    /// What new answered.
+    pub new: RawLook,
+    /// What old answered at the last check.
+    pub old2: Option<RawLook>,
+    /// What new answered then.
+    pub new2: Option<RawLook>,
+}
+
+/// What one side answered, as it came.
+#[derive(Clone, Debug)]
+pub struct RawLook {
+    /// The status.
+    pub status: StatusCode,
+    /// The fields that the judgement reads.
+    pub headers: HeaderMap,
+    /// The body, coded perhaps; `None` for the answer to HEAD. In memory of its own.
+    pub body: Option<Bytes>,
+}
+
+impl RawSample {
+    /// Bytes that it holds, roughly.
+    pub(super) fn weight(&self) -> usize {
+        let looks = [
+            Some(&self.old),
+            Some(&self.new),
+            self.old2.as_ref(),
+            self.new2.as_ref(),
+        ];
+        let bodies = looks.into_iter().flatten().flat_map(|look| &look.body);
+        size_of::<Self>() + self.target.len() + bodies.map(Bytes::len).sum::<usize>()
+    }
+
+    /// The same without what is not shown.
+    pub(super) fn hidden(&self, group: &Group, redactor: &Redactor) -> Sample {
+        let hider = Hider {
+            hiding: &self.hiding,
+            redactor,
+            is_json: is_json(&self.old.headers, &self.new.headers),
+        };
+        let mut hidden = !self.hiding.is_open();
+        let mut look = |look: &RawLook| hider.look(look, &mut hidden);
+        let (old, new) = (look(&self.old), look(&self.new));
+        let (old2, new2) = (
+            self.old2.as_ref().map(&mut look),
+            self.new2.as_ref().map(&mut look),
+        );
+        let key = self
+            .key
+            .as_deref()
+            .map(|key| self.hiding.key(key, redactor));
+        Sample {
+            id: 0,
+            at: rfc3339(self.at),
+            route: self.route.to_string(),
+            method: self.method.to_string(),
+            target: self.hiding.target(&self.target, redactor),
+            key: key.map(|key| json!(key)),
+            served: self.served,
+            generation: self.generation,
+            verdict: self.verdict.to_owned(),
+            cause: group.cause.clone(),
+            fields: fields(&self.found),
+            compared: self.compared.iter().map(HeaderName::to_string).collect(),
+            redacted: hidden,
+            old,
+            new,
+            old2,
+            new2,
+        }
+    }
+}
+
+/// Each path and kind once.
+fn fields(found: &[Divergence]) -> Vec<Found> {
+    let fields = found.iter().map(|divergence| Found {
+        path: divergence.path.clone(),
+        kind: divergence.kind.name().to_owned(),
+    });
+    let fields: BTreeSet<_> = fields.collect();
+    fields.into_iter().take(MOST_FIELDS).collect()
+}
+
+/// Whether the comparison reads these bodies as JSON.
+fn is_json(old: &HeaderMap, new: &HeaderMap) -> bool {
+    match (ContentType::of(old), ContentType::of(new)) {
+        (None, None) => true,
+        (old, new) => old.is_some_and(|old| old.is_json()) || new.is_some_and(|new| new.is_json()),
+    }
+}
+
+/// Whether a body that was not read as JSON consists of names and values all the same: lines of JSON, JSON that is broken, a form.
+fn may_name_secrets(headers: &HeaderMap) -> bool {
+    let fields = headers.get_all(CONTENT_TYPE).iter();
+    let mut types =
+        fields.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase());
+    types.any(|name| name.contains("json") || name.contains("form"))
+}
+
+struct Hider<'a> {
+    hiding: &'a Hiding,
+    redactor: &'a Redactor,
+    is_json: bool,
+}
+
+impl Hider<'_> {
+    fn look(&self, look: &RawLook, hidden: &mut bool) -> Look {
+        let fields = look
+            .headers
+            .iter()
+            .filter(|(name, _)| **name != CONTENT_ENCODING);
+        let headers = fields.map(|(name, value)| {
+            let shown = self.hiding.is_open() || *name == CONTENT_TYPE;
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let value = if shown && !redact::is_secret(name.as_str()) {
+                Value::from(text)
+            } else {
+                *hidden = true;
+                self.redactor.redact(&Value::from(text))
+            };
+            Header(name.to_string(), value)
+        });
+        Look {
+            status: look.status.as_u16(),
+            headers: headers.collect(),
+            body: match &look.body {
+                None => Body::None,
+                Some(body) => self.body(body, &look.headers, hidden),
+            },
+        }
+    }
+
+    fn body(&self, body: &[u8], headers: &HeaderMap, hidden: &mut bool) -> Body {
+        // What can't be decoded is not judged, and so makes no sample.
+        let decoded = coding::decode(body, headers, &mut Unlimited);
+        let decoded = decoded.as_deref().unwrap_or(body);
+        if self.is_json
+            && let Ok(document) = Document::read(decoded, Limits::default(), &mut Unlimited)
+        {
+            let text = self.hiding.document(&document, self.redactor);
+            *hidden |= text.hidden;
+            if let Ok(raw) = RawValue::from_string(text.text) {
+                return Body::Json(raw);
+            }
+        }
+        match std::str::from_utf8(decoded) {
+            Ok(text) if self.hiding.is_open() && !may_name_secrets(headers) => {
+                Body::Text(text.to_owned())
+            }
+            _ => {
+                *hidden = true;
+                Body::Bytes {
+                    hash: self.redactor.hash_of(decoded),
+                    length: decoded.len(),
+                }
+            }
+        }
+    }
+}
