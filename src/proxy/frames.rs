@@ -11,12 +11,22 @@ pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 /// RST_STREAM (§6.4).
 pub(super) const RST_STREAM: u8 = 3;
+/// SETTINGS (§6.5).
+pub(super) const SETTINGS: u8 = 4;
+/// PING (§6.7).
+pub(super) const PING: u8 = 6;
 /// CONTINUATION (§6.10).
 pub(super) const CONTINUATION: u8 = 9;
 /// Of DATA and HEADERS.
 pub(super) const END_STREAM: u8 = 1;
+/// Of SETTINGS and PING.
+pub(super) const ACK: u8 = 1;
 /// Of HEADERS and CONTINUATION.
 pub(super) const END_HEADERS: u8 = 4;
+/// Of DATA and HEADERS: the payload begins with the length of what fills it up at its end.
+pub(super) const PADDED: u8 = 8;
+/// Of HEADERS: five bytes stand before the block of fields.
+pub(super) const PRIORITY: u8 = 0x20;
 
 /// The beginning of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +39,21 @@ pub(super) struct Frame {
     pub(super) payload: [u8; PEEK],
 }
 
+/// What passes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Passing<'a> {
+    /// A frame begins.
+    Frame(Frame),
+    /// Some of the latest frame's payload, behind what was told with it. Bytes before the first frame are told too.
+    Payload(&'a [u8]),
+}
+
 impl Frame {
+    /// The bytes of the payload that are told with it.
+    pub(super) fn known(&self) -> &[u8] {
+        &self.payload[..self.length.min(PEEK)]
+    }
+
     pub(super) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
@@ -76,12 +100,15 @@ impl Scanner {
         (self.have > 0 || self.rest > 0) && !(self.have >= 4 && self.begun[3] == DATA)
     }
 
-    /// Takes bytes that pass, and tells of each frame that begins.
-    pub(super) fn pass(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Frame)) {
+    /// Takes bytes that pass, and tells what they are.
+    pub(super) fn pass(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Passing<'_>)) {
         loop {
-            let skipped = self.rest.min(bytes.len());
-            bytes = &bytes[skipped..];
-            self.rest -= skipped;
+            let (payload, behind) = bytes.split_at(self.rest.min(bytes.len()));
+            if !payload.is_empty() {
+                tell(Passing::Payload(payload));
+            }
+            bytes = behind;
+            self.rest -= payload.len();
             if self.rest > 0 {
                 return;
             }
@@ -107,7 +134,7 @@ impl Scanner {
             if self.rest == 0 {
                 self.have = 0;
             }
-            tell(frame);
+            tell(Passing::Frame(frame));
         }
     }
 
@@ -145,10 +172,10 @@ impl Scanner {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    pub(in crate::proxy) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
         let length = (payload.len() as u32).to_be_bytes();
         let mut bytes = vec![length[1], length[2], length[3], kind, flags];
         bytes.extend(stream.to_be_bytes());
@@ -170,14 +197,20 @@ mod tests {
         .concat();
         for step in [1, 2, 3, 8, 9, 10, 100, bytes.len()] {
             let mut scanner = Scanner::after(7);
-            let mut told = Vec::new();
+            let (mut told, mut payload) = (Vec::new(), Vec::new());
             for piece in bytes.chunks(step) {
-                scanner.pass(piece, |frame| {
-                    told.push((frame.kind, frame.flags, frame.stream, frame.length));
-                    let known = frame.payload.iter().filter(|byte| **byte != 0).count();
-                    assert_eq!(known, frame.length.min(2), "{frame:?}");
+                scanner.pass(piece, |passing| match passing {
+                    Passing::Frame(frame) => {
+                        told.push((frame.kind, frame.flags, frame.stream, frame.length));
+                        payload.extend_from_slice(frame.known());
+                    }
+                    Passing::Payload(bytes) => payload.extend_from_slice(bytes),
                 });
             }
+            assert_eq!(
+                payload,
+                [b"preface".as_slice(), b"abc", &[7; 300], b"x", b"yz"].concat()
+            );
             let expected = [
                 (4, 0, 0, 0),
                 (HEADERS, END_HEADERS, 1, 3),
@@ -214,7 +247,11 @@ mod tests {
         let check = |payload: &[u8], expected: bool| {
             let mut told = None;
             let bytes = frame(HEADERS, END_HEADERS, 1, payload);
-            Scanner::after(0).pass(&bytes, |frame| told = Some(frame.has_one_field()));
+            Scanner::after(0).pass(&bytes, |passing| {
+                if let Passing::Frame(frame) = passing {
+                    told = Some(frame.has_one_field());
+                }
+            });
             assert_eq!(told, Some(expected), "{payload:?}");
         };
         check(&[0x88], true);

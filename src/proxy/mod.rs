@@ -14,6 +14,7 @@ mod failure;
 mod forward;
 mod frames;
 mod greet;
+mod heads;
 mod intake;
 mod memory;
 mod meter;

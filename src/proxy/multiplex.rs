@@ -1,7 +1,8 @@
 //! A connection that speaks HTTP/2: many requests at once, within bounds that no client can make it exceed.
 //!
-//! The library bounds heads, CONTINUATION, empty DATA, and resets of what it has not handed out yet. What it can't see is bounded here: streams that
-//! are reset as soon as they are served, answers that nobody takes, and connections on which nothing is asked.
+//! The library bounds each head, CONTINUATION, empty DATA, and resets of what it has not handed out yet. What it can't see is bounded here: streams that
+//! are reset as soon as they are served, answers that nobody takes, and connections on which nothing is asked; by `overseen` PINGs and SETTINGS that come in
+//! floods, and what all heads become together.
 
 use crate::config::settings::{Http2, Limits};
 use crate::proxy::greet::Guest;
@@ -82,7 +83,7 @@ pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
     let builder = builder(&worker, &limits.http2);
     // The limits hold for as long as the connection does, the Plan need not.
     drop(plan);
-    let oversight = Oversight::new(worker.telemetry());
+    let oversight = Oversight::new(worker.telemetry(), limits.http2.streams);
     let socket = TokioIo::new(Overseen::new(socket, &oversight));
     let mut connection = pin!(builder.serve_connection(socket, service));
     let process = worker.telemetry().process();
@@ -92,7 +93,7 @@ pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
         let end = tokio::select! {
             biased;
             result = connection.as_mut() => {
-                if result.is_err_and(|error| is_refused(&error)) {
+                if result.is_err_and(|error| oversight.is_abused() || is_refused(&error)) {
                     process.rejected(Rejected::Http2);
                 }
                 return;

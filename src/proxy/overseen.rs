@@ -3,11 +3,14 @@
 //!
 //! The library hands over heads that are whole, takes answers as fast as its buffers are, and says 431 without a word to anybody. Only here is seen
 //! that a head has begun, that a socket takes nothing, and that an answer was handed over whose client has no room for it. No clock is read:
-//! time is counted in looks, which are taken now and then.
+//! time is counted in looks, which are taken now and then. What a client makes the library do for next to nothing is counted as its bytes come, and ends
+//! the connection before the library has them.
 
 use crate::proxy::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, RST_STREAM, Scanner,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PING, Passing, RST_STREAM,
+    SETTINGS, Scanner,
 };
+use crate::proxy::heads::Heads;
 use crate::telemetry::{Rejected, Telemetry};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,6 +20,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes of what a client begins with (RFC 9113 §3.4).
 const PREFACE: usize = 24;
+
+/// PINGs and SETTINGS, all of which must be answered, that a client may send between two looks beyond the frames of requests and answers that pass meanwhile.
+/// One that measures its way sends a PING for some of the DATA that it gets.
+const MOST_ASKED: u32 = 1_000;
 
 /// What passes, by both ends of it: the I/O and the connection's looks. Both run in one task.
 #[derive(Debug)]
@@ -37,6 +44,11 @@ struct Passed {
     full: Option<u32>,
     /// Answers whose head was written and whose end was not: the stream, and looks since something of it was.
     open: Vec<(u32, u32)>,
+    /// PINGs and SETTINGS since the last look, but for as many frames of requests and answers.
+    asked: u32,
+    heads: Heads,
+    /// The client has asked for more than it may.
+    abused: bool,
 }
 
 /// What a look has found: for how many looks.
@@ -49,7 +61,8 @@ pub(super) struct Waiting {
 }
 
 impl Oversight {
-    pub(super) fn new(telemetry: &Arc<Telemetry>) -> Arc<Self> {
+    /// Of a connection that may have so many streams at once.
+    pub(super) fn new(telemetry: &Arc<Telemetry>, streams: u32) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Passed {
             telemetry: Arc::clone(telemetry),
             inbound: Scanner::after(PREFACE),
@@ -59,7 +72,15 @@ impl Oversight {
             in_head: 0,
             full: None,
             open: Vec::new(),
+            asked: 0,
+            heads: Heads::new(streams),
+            abused: false,
         })))
+    }
+
+    /// Whether the connection ends because its client has asked for more than it may.
+    pub(super) fn is_abused(&self) -> bool {
+        self.lock().abused
     }
 
     /// Counts a look.
@@ -71,6 +92,7 @@ impl Oversight {
         for (_, looks) in &mut passed.open {
             *looks += 1;
         }
+        passed.asked = 0;
         let socket = passed.full.as_mut().map_or(0, |looks| {
             *looks += 1;
             *looks
@@ -105,13 +127,27 @@ impl Passed {
             in_block,
             in_head,
             open,
+            asked,
+            heads,
             ..
         } = self;
-        inbound.pass(bytes, |frame| {
+        inbound.pass(bytes, |passing| {
+            let frame = match passing {
+                Passing::Frame(frame) => frame,
+                Passing::Payload(payload) => return heads.pass(payload),
+            };
+            heads.begin(frame);
             match frame.kind {
                 HEADERS | CONTINUATION => *in_block = !frame.has(END_HEADERS),
-                RST_STREAM => open.retain(|(stream, _)| *stream != frame.stream),
+                RST_STREAM => {
+                    open.retain(|(stream, _)| *stream != frame.stream);
+                    heads.end(frame.stream);
+                }
+                SETTINGS | PING if !frame.has(ACK) => *asked += 1,
                 _ => {}
+            }
+            if matches!(frame.kind, HEADERS | DATA) {
+                *asked = asked.saturating_sub(1);
             }
             if !*in_block && frame.kind != CONTINUATION {
                 *in_head = 0;
@@ -120,6 +156,7 @@ impl Passed {
         if !self.is_in_head() {
             self.in_head = 0;
         }
+        self.abused |= self.asked > MOST_ASKED || self.heads.are_too_much();
     }
 
     fn flushed(&mut self, whole: bool) {
@@ -131,9 +168,21 @@ impl Passed {
             outbound,
             open,
             telemetry,
+            asked,
+            heads,
             ..
         } = self;
-        outbound.pass(bytes, |frame| {
+        outbound.pass(bytes, |passing| {
+            let Passing::Frame(frame) = passing else {
+                return;
+            };
+            if !matches!(frame.kind, DATA | HEADERS | RST_STREAM) {
+                return;
+            }
+            *asked = asked.saturating_sub(1);
+            if ends(frame) {
+                heads.end(frame.stream);
+            }
             if follow(open, frame) {
                 telemetry.process().rejected(Rejected::HeadTooLarge);
             }
@@ -141,18 +190,19 @@ impl Passed {
     }
 }
 
+/// Whether a frame of an answer is its last one.
+fn ends(frame: Frame) -> bool {
+    frame.kind == RST_STREAM || frame.has(END_STREAM)
+}
+
 /// Follows the streams that are answered; whether this is the library's own refusal of a head: `:status` alone, where all others have a date.
 fn follow(open: &mut Vec<(u32, u32)>, frame: Frame) -> bool {
-    if !matches!(frame.kind, DATA | HEADERS | RST_STREAM) {
-        return false;
-    }
     let known = open.iter().position(|(stream, _)| *stream == frame.stream);
-    let ends = frame.kind == RST_STREAM || frame.has(END_STREAM);
     match known {
-        Some(place) if ends => drop(open.swap_remove(place)),
+        Some(place) if ends(frame) => drop(open.swap_remove(place)),
         Some(place) => open[place].1 = 0,
         None if frame.kind != HEADERS => {}
-        None if ends => return frame.has(END_HEADERS) && frame.has_one_field(),
+        None if ends(frame) => return frame.has(END_HEADERS) && frame.has_one_field(),
         None => open.push((frame.stream, 0)),
     }
     false
@@ -207,7 +257,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Overseen<T> {
         let read = Pin::new(&mut this.inner).poll_read(cx, buffer);
         let came = &buffer.filled()[before..];
         if !came.is_empty() {
-            this.oversight.lock().came(came);
+            let mut passed = this.oversight.lock();
+            passed.came(came);
+            if passed.abused {
+                // Nothing is answered any more: what waits for the client may find no room.
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
         }
         read
     }

@@ -15,7 +15,9 @@ with_one_worker_and_with_four!(
     heads_that_are_too_large,
     empty_data,
     window_updates_that_break_the_rules,
+    settings_and_pings_whose_answers_are_read,
     settings_and_pings_whose_answers_nobody_reads,
+    fields_that_are_named_again_and_again,
     no_protocol_at_all,
     windows_that_never_open,
 );
@@ -32,7 +34,18 @@ fn start(backend: &Backend, workers: usize) -> Proxy {
 }
 
 /// Sends what `attack` makes, again and again, until the connection is closed, while an honest client asks.
-fn attack(proxy: &Proxy, begin: &[u8], mut attack: impl FnMut(u32) -> Vec<u8> + Send) {
+fn attack(proxy: &Proxy, begin: &[u8], attack: impl FnMut(u32) -> Vec<u8>) {
+    // What the proxy answers is read all the time: it must not be the full buffers that stop the attack.
+    besiege(proxy, begin, attack, Client::skim);
+}
+
+/// The same; after each piece is asked whether the connection was closed.
+fn besiege(
+    proxy: &Proxy,
+    begin: &[u8],
+    mut attack: impl FnMut(u32) -> Vec<u8>,
+    mut is_closed: impl FnMut(&mut Client) -> bool,
+) {
     let over = AtomicBool::new(false);
     let asked = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -45,16 +58,12 @@ fn attack(proxy: &Proxy, begin: &[u8], mut attack: impl FnMut(u32) -> Vec<u8> + 
         });
         let mut attacker = proxy.client();
         attacker.send(begin);
-        // What the proxy answers is read all the time: it must not be the full buffers that stop the attack.
         let mut sent = 0;
         for round in 0.. {
             let bytes = attack(round);
             sent += bytes.len();
             assert!(sent < MOST, "the connection was not closed");
-            if attacker.try_send(&bytes).is_err() {
-                break;
-            }
-            if attacker.skim() {
+            if attacker.try_send(&bytes).is_err() || is_closed(&mut attacker) {
                 break;
             }
         }
@@ -161,26 +170,46 @@ fn window_updates_that_break_the_rules(workers: usize) {
     assert!(asked.iter().filter(|seen| seen.target != "/honest").count() < 1_000);
 }
 
+/// Of each a hundred.
+fn settings_and_pings() -> Vec<u8> {
+    let window = [0, INITIAL_WINDOW_SIZE as u8, 0, 0, 0, 9];
+    let ping = frame(PING, 0, 0, b"12345678");
+    [ping, frame(SETTINGS, 0, 0, &window)].concat().repeat(100)
+}
+
+fn settings_and_pings_whose_answers_are_read(workers: usize) {
+    let backend = Backend::text("ok");
+    let proxy = start(&backend, workers);
+    attack(&proxy, &preface(&[]), |_| settings_and_pings());
+}
+
 fn settings_and_pings_whose_answers_nobody_reads(workers: usize) {
     let backend = Backend::text("ok");
     let proxy = start(&backend, workers);
-    let mut attackers: Vec<Client> = (0..4).map(|_| proxy.client()).collect();
-    for attacker in &mut attackers {
-        attacker.send(preface(&[]));
-        for _ in 0..1_000 {
-            attacker.send(frame(PING, 0, 0, b"12345678"));
-            attacker.send(frame(
-                SETTINGS,
-                0,
-                0,
-                &[0, INITIAL_WINDOW_SIZE as u8, 0, 0, 0, 9],
-            ));
-        }
-    }
-    let client = Http2::connect(proxy.address());
-    for _ in 0..20 {
-        assert_eq!(client.get("/honest").status, 200);
-    }
+    besiege(&proxy, &preface(&[]), |_| settings_and_pings(), |_| false);
+}
+
+/// Each head is within its bounds, and costs its client next to nothing; all of them are under way at once.
+fn fields_that_are_named_again_and_again(workers: usize) {
+    let backend = Backend::start(|seen| match seen.target.as_str() {
+        "/honest" => Reply::text("ok"),
+        _ => Reply::text("never").after(&Gate::default()),
+    });
+    let proxy = start(&backend, workers);
+    // What is kept (RFC 7541 §6.2.1) is the newest field of the table.
+    let kept = [&[0x40], &fields(&[("x-a", "b")])[1..]].concat();
+    attack(&proxy, &preface(&[]), |round| {
+        let own = fields(&[
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":path", "/"),
+            (":authority", "test.example"),
+        ]);
+        let block = [&own, &kept, &[0xbe; 90][..]].concat();
+        frame(HEADERS, END_STREAM | END_HEADERS, stream(round), &block)
+    });
+    let asked = backend.requests();
+    assert!(asked.iter().filter(|seen| seen.target != "/honest").count() < 100);
 }
 
 fn no_protocol_at_all(workers: usize) {

@@ -10,6 +10,7 @@
 
 mod access_log;
 mod again;
+mod amplification;
 mod attacks;
 mod breaker;
 mod clock;

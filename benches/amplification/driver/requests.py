@@ -94,6 +94,8 @@ REQUESTS = [
     Request("h2-data", "h2: 4,000 DATA frames of a byte", preface() + request(0, b"POST", 0) + frame(DATA, 0, 1, b"x") * 4000 + frame(DATA, END_STREAM, 1)),
     Request("h2-bomb", "h2: a field of 3,900 bytes, named 3 times in each of 100 heads", _bomb(3900, 3, 100), answers=100),
     Request("h2-small", "h2: a field of 60 bytes, named 90 times in each of 100 heads", _bomb(60, 90, 100), answers=100),
+    Request("h2-tiny", "h2: 100 requests at once, in 13 bytes each", _bomb(1, 0, 100), answers=100),
+    Request("h2-named", "h2: a field of 60 bytes, named 40 times in each of 100 heads", _bomb(60, 40, 100), answers=100),
     Request("h2-long", "h2: a field of 3,900 bytes, named 15,000 times in a head", _long_bomb(15_000)),
     Request("upgrade", "an upgrade with 63 KiB of names", plain("/p/k1", b"connection: upgrade", b"upgrade: " + b"a, " * 21_000 + b"b")),
     Request("proxy-v1", "PROXY header without an end", b"PROXY TCP4 " + b"1" * 4000, to="BALANCED", answers=0),

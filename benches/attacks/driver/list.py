@@ -64,7 +64,7 @@ ATTACKS = [
     Attack("continuation", "h2: CONTINUATION without end", 4, preface() + frame(HEADERS, END_STREAM, 1, _FIELD), _SOON, flood=lambda _: frame(CONTINUATION, 0, 1, _FIELD) * 200),
     Attack("data", "h2: empty DATA", 4, preface() + request(0, b"POST", 0), _SOON, flood=lambda _: frame(DATA, 0, 1) * 500),
     Attack("updates", "h2: bad WINDOW_UPDATEs", 4, preface(), _SOON, flood=lambda number: _streams(number, _bad_update)),
-    Attack("pings", "h2: PING and SETTINGS, answers unread", 4, preface(), _IDLE, flood=lambda _: (frame(PING, 0, 0, bytes(8)) + frame(SETTINGS, 0, 0)) * 200, reads=False),
+    Attack("pings", "h2: PING and SETTINGS, answers unread", 4, preface(), _SOON, flood=lambda _: (frame(PING, 0, 0, bytes(8)) + frame(SETTINGS, 0, 0)) * 200, reads=False),
     Attack("windows", "h2: windows that never open", 4, preface({INITIAL_WINDOW_SIZE: 0}) + b"".join(map(request, range(100))), _UNREAD),
     Attack("head", "h1: slow head", 500, b"GET /a/k1 " + _HEAD + b"x-a: ", 10 + _GRACE, drip=b"a"),
     Attack("body", "h1: slow body", 500, b"POST /a/k1 " + _HEAD + b"content-length: 1000000\r\n\r\n", 10 + _GRACE, drip=b"a"),

@@ -1,6 +1,6 @@
 //! Clients that speak HTTP/2: an honest one over the library, and frames by hand for those who are not.
 
-use super::{PATIENCE, wait_until};
+use super::{Client, PATIENCE, wait_until};
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
@@ -267,3 +267,12 @@ pub(crate) fn request(stream: u32, method: &str, path: &str, flags: u8) -> Vec<u
     ]);
     frame(HEADERS, flags | END_HEADERS, stream, &block)
 }
+/// The next frame that comes: its kind, its flags, its payload.
+#[track_caller]
+pub(crate) fn next_frame(client: &mut Client) -> (u8, u8, Vec<u8>) {
+    let head: [u8; 9] = client.read_exactly(9).try_into().unwrap();
+    let [a, b, c, kind, flags, ..] = head;
+    let length = u32::from_be_bytes([0, a, b, c]) as usize;
+    (kind, flags, client.read_exactly(length))
+}
+

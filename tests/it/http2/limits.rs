@@ -3,8 +3,8 @@
 use super::{H2C, sum};
 use crate::harness::backend::Piece;
 use crate::harness::http2::{
-    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, PING, SETTINGS,
-    WINDOW_UPDATE, fields, frame, head, preface, request,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, PING,
+    SETTINGS, WINDOW_UPDATE, fields, frame, head, next_frame, preface, request,
 };
 use crate::harness::{
     Backend, Client, Gate, Proxy, Reply, Setup, wait_until, with_one_worker_and_with_four,
@@ -14,6 +14,8 @@ with_one_worker_and_with_four!(
     heads_and_streams_have_limits,
     a_head_that_the_library_refuses_is_counted,
     heads_have_as_many_fields_as_any,
+    a_hundred_requests_may_name_their_fields_again,
+    pings_may_come_with_what_is_asked,
     heads_that_do_not_come_whole_are_ended,
     bodies_have_the_limits_of_any,
     a_small_answer_that_finds_no_room_is_ended,
@@ -102,6 +104,47 @@ fn heads_have_as_many_fields_as_any(workers: usize) {
     assert_eq!(backend.count(), 2);
 }
 
+/// The library names by a byte what it has sent before, as all clients do.
+fn a_hundred_requests_may_name_their_fields_again(workers: usize) {
+    let gate = Gate::default();
+    let opened = gate.clone();
+    let backend = Backend::start(move |_| Reply::text("ok").after(&opened));
+    let proxy = start(&backend, workers, "");
+    let client = Http2::connect(proxy.address());
+    let names: Vec<String> = (0..40).map(|number| format!("x-field-{number}")).collect();
+    let fields: Vec<_> = names.iter().map(|name| (name.as_str(), "value")).collect();
+    let answers: Vec<_> = (0..100)
+        .map(|_| client.send(head("GET", "/", &fields), true).0)
+        .collect();
+    wait_until("all are with the side", || backend.count() == 100);
+    gate.open();
+    for answer in answers {
+        assert_eq!(client.answer(answer).unwrap().status, 200);
+    }
+    assert_eq!(proxy.metric("crossfade_rejected_total", &[]), 0.0);
+}
+
+/// A client that measures its way sends a PING with each piece that it gets.
+fn pings_may_come_with_what_is_asked(workers: usize) {
+    let backend = Backend::text("ok");
+    // So that it is not time that lets them.
+    let long = "response_timeout = \"1h\"\nhead_timeout = \"1h\"\nidle_timeout = \"1h\"";
+    let proxy = start(&backend, workers, long);
+    let mut client = proxy.client();
+    client.send(preface(&[]));
+    for number in 0..1_200 {
+        let ping = frame(PING, 0, 0, b"12345678");
+        client.send([request(2 * number + 1, "GET", "/", END_STREAM), ping].concat());
+        // An answer is two frames: its head and its body.
+        let mut ended = false;
+        while !ended {
+            let (kind, flags, _) = next_frame(&mut client);
+            ended = kind == DATA && flags & END_STREAM != 0;
+        }
+    }
+    assert_eq!(proxy.metric("crossfade_rejected_total", &[]), 0.0);
+}
+
 fn heads_that_do_not_come_whole_are_ended(workers: usize) {
     let gate = Gate::default();
     let opened = gate.clone();
@@ -169,9 +212,10 @@ fn bodies_have_the_limits_of_any(workers: usize) {
     assert_eq!(whole.count(), 1);
 }
 
-/// Waits until the proxy has closed a connection that only asks whether it is still there.
+/// Waits until the proxy has closed a connection that is not silent.
 fn outlast(client: &mut Client) {
-    while !client.skim() && client.try_send(frame(PING, 0, 0, b"12345678")).is_ok() {
+    let update = frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes());
+    while !client.skim() && client.try_send(&update).is_ok() {
         std::thread::yield_now();
     }
 }
@@ -255,11 +299,9 @@ fn windows_are_as_large_as_the_file_says(workers: usize) {
     client.send(preface(&[]));
     let (mut stream, mut connection) = (None, None);
     while stream.is_none() || connection.is_none() {
-        let head: [u8; 9] = client.read_exactly(9).try_into().unwrap();
-        let [a, b, c, kind, _flags, on @ ..] = head;
         let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
-        let payload = client.read_exactly(number(&[0, a, b, c]) as usize);
-        if kind == WINDOW_UPDATE && number(&on) == 0 {
+        let (kind, _, payload) = next_frame(&mut client);
+        if kind == WINDOW_UPDATE {
             connection = Some(65_535 + number(&payload));
         } else if kind == SETTINGS {
             let mut settings = payload.chunks(6);

@@ -1,0 +1,106 @@
+//! What hostile inputs may cost of memory: 100 times their own size, of a process that has done the like before.
+
+use crate::harness::client::admin;
+use crate::harness::http2::{
+    END_HEADERS, END_STREAM, HEADERS, Http2, PING, SETTINGS, fields, frame, preface,
+};
+use crate::harness::program::{Program, crossfade};
+use crate::harness::{Backend, Client, Gate, Reply, Setup};
+use std::fs;
+use std::net::SocketAddr;
+use tempfile::TempDir;
+
+/// A process, its folder, and where it listens: for clients that speak HTTP/2 too, and for its admin API.
+struct Started {
+    program: Program,
+    _folder: TempDir,
+    address: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Started {
+    fn before(backend: &Backend) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let setup = Setup::both(backend).listens("{ address = \"127.0.0.1:0\", h2c = true }");
+        fs::write(folder.path().join("routes.toml"), setup.text()).unwrap();
+        let mut program = Program::start(crossfade(folder.path(), &["run"]));
+        let (address, admin) = program.addresses();
+        Self {
+            program,
+            _folder: folder,
+            address,
+            admin,
+        }
+    }
+
+    fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let page = admin(self.admin, "GET", "/metrics", None);
+        crate::harness::metrics::Page::parse(page.text()).sum(name, labels)
+    }
+
+    /// Checks what it costs to do something for the second time.
+    #[track_caller]
+    fn costs(&self, most: usize, mut input: impl FnMut()) {
+        input();
+        let before = {
+            self.program.begin_peak();
+            self.program.peak()
+        };
+        input();
+        let more = self.program.peak().saturating_sub(before);
+        assert!(more < most, "{more} bytes, where {most} are allowed");
+    }
+}
+
+/// Within the bounds of each head; none of the requests is answered.
+#[test]
+fn fields_that_are_named_by_a_byte() {
+    const CLIENTS: usize = 16;
+    let backend = Backend::start(|_| Reply::text("never").after(&Gate::default()));
+    let started = Started::before(&backend);
+    let pseudo = fields(&[
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", "/"),
+        (":authority", "test.example"),
+    ]);
+    let kept = [&[0x40], &fields(&[("x-a", "b")])[1..]].concat();
+    let head =
+        |number: u32, block: &[u8]| frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, block);
+    let first = head(0, &[&pseudo, &kept, &[0xbe; 90][..]].concat());
+    let more = (1..100).flat_map(|number| head(number, &[&pseudo, &[0xbe; 90][..]].concat()));
+    let bytes: Vec<u8> = preface(&[]).into_iter().chain(first).chain(more).collect();
+    let mut rounds = 0.0;
+    started.costs(100 * CLIENTS * bytes.len(), || {
+        rounds += 1.0;
+        for mut client in [(); CLIENTS].map(|()| Client::connect(started.address)) {
+            let _ = client.try_send(&bytes);
+            client.rest();
+        }
+        let refused = [("reason", "http2")];
+        let count = started.metric("crossfade_rejected_total", &refused);
+        assert_eq!(count, rounds * CLIENTS as f64);
+    });
+}
+
+/// What can't be written is not gathered, however much is asked.
+#[test]
+fn pings_whose_answers_nobody_reads() {
+    const MOST: usize = 8 << 20;
+    let backend = Backend::text("ok");
+    let started = Started::before(&backend);
+    let both = [frame(PING, 0, 0, b"12345678"), frame(SETTINGS, 0, 0, &[])].concat();
+    let flood = both.repeat(1_000);
+    let honest = Http2::connect(started.address);
+    started.costs(MOST, || {
+        for mut client in [(); 8].map(|()| Client::connect(started.address)) {
+            client.send(preface(&[]));
+            let mut sent = 0;
+            while sent < 8 * MOST && client.try_send(&flood).is_ok() {
+                sent += flood.len();
+                assert_eq!(honest.get("/").status, 200);
+            }
+            assert!(sent < 8 * MOST, "it was not closed");
+        }
+    });
+}
