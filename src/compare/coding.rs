@@ -1,13 +1,13 @@
-//! gzip, br and zstd, decoded within bounds.
+//! gzip, deflate, br and zstd, decoded within bounds.
 //!
-//! Invariant: no body decodes to more than 4 MiB, nor to more than 64 times its size; output, and what a decoder takes for its window, is charged before it is
+//! Invariant: no body decodes to more than 4 MiB, nor to more than 100 times its size; output, and what a decoder takes for its window, is charged before it is
 //! allocated. A coding that is unknown, broken or cut short is an error, never a shorter body.
 
 use crate::json::Memory;
 use brotli_decompressor::{
     Allocator, BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc,
 };
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
@@ -15,6 +15,7 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::io::Read;
+use std::rc::Rc;
 
 /// Bytes that a body may have once it is decoded.
 pub const MAX_DECODED: usize = 4 * 1024 * 1024;
@@ -24,7 +25,7 @@ const MAX_CODINGS: usize = 4;
 /// Why a body was not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodingError {
-    /// A name in `content-encoding` that is not gzip, br, zstd or identity, or too many of them.
+    /// A name in `content-encoding` that is not gzip, deflate, br, zstd or identity, or too many of them.
     #[error("the content coding is unknown")]
     Unknown,
     /// Bytes that are not what `content-encoding` says.
@@ -41,6 +42,7 @@ pub enum CodingError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
     Gzip,
+    Deflate,
     Brotli,
     Zstd,
 }
@@ -53,10 +55,10 @@ pub fn decode<'b>(
     headers: &HeaderMap,
     memory: &mut dyn Memory,
 ) -> Result<Cow<'b, [u8]>, CodingError> {
-    /// Lists of records that are all alike stay below it, and what is above it is hardly an answer: 64 KiB of small values, which cost a hundred times
-    /// their size to compare, can be had for 100 bytes.
-    const RATIO: usize = 64;
-    const LEAST: usize = 1024;
+    /// Lists of records that are all alike stay below it, and what is above it is hardly an answer.
+    const RATIO: usize = 100;
+    /// A body counts as one of so many bytes. Megabytes can be had for 24, so there is no more for nothing than what costs as little as the rest of an exchange.
+    const LEAST: usize = 40;
     let most = body.len().max(LEAST).saturating_mul(RATIO);
     decode_within(body, headers, memory, most.min(MAX_DECODED))
 }
@@ -76,6 +78,7 @@ fn decode_within<'b>(
         if !body.is_empty() {
             body = Cow::Owned(match coding {
                 Coding::Gzip => gunzip(&body, &meter, most)?,
+                Coding::Deflate => inflate(&body, &meter, most)?,
                 Coding::Brotli => unbrotli(&body, &meter, most)?,
                 Coding::Zstd => unzstd(&body, &meter, most)?,
             });
@@ -107,6 +110,7 @@ fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, CodingError> {
         for name in line.to_str().map_err(|_| CodingError::Unknown)?.split(',') {
             match name.trim().to_ascii_lowercase().as_str() {
                 "gzip" | "x-gzip" => codings.push(Coding::Gzip),
+                "deflate" => codings.push(Coding::Deflate),
                 "br" => codings.push(Coding::Brotli),
                 "zstd" => codings.push(Coding::Zstd),
                 "identity" | "" => {}
@@ -183,11 +187,35 @@ impl<'m> Output<'m> {
 }
 
 fn gunzip<'m>(body: &[u8], meter: &'m Meter<'m>, most: usize) -> Result<Vec<u8>, CodingError> {
-    /// Window and tables of an inflater.
+    let output = Output::new(meter, body.len(), most);
+    drain(&mut MultiGzDecoder::new(body), output)
+}
+
+/// The coding is zlib's format (RFC 9110 §8.4.1.2), but some have always sent what is in it alone.
+fn inflate<'m>(body: &[u8], meter: &'m Meter<'m>, most: usize) -> Result<Vec<u8>, CodingError> {
+    let output = Output::new(meter, body.len(), most);
+    let is_zlib = body.first_chunk().is_some_and(|head: &[u8; 2]| {
+        head[0] & 0x0f == 8 && u16::from_be_bytes(*head).is_multiple_of(31)
+    });
+    let (decoded, read) = if is_zlib {
+        let mut decoder = ZlibDecoder::new(body);
+        (drain(&mut decoder, output)?, decoder.total_in())
+    } else {
+        let mut decoder = DeflateDecoder::new(body);
+        (drain(&mut decoder, output)?, decoder.total_in())
+    };
+    if read == body.len() as u64 {
+        Ok(decoded)
+    } else {
+        Err(CodingError::Broken)
+    }
+}
+
+/// All that an inflater gives.
+fn drain(decoder: &mut dyn Read, mut output: Output<'_>) -> Result<Vec<u8>, CodingError> {
+    /// Its window and its tables.
     const STATE: usize = 64 * 1024;
-    meter.charge(STATE)?;
-    let mut output = Output::new(meter, body.len(), most);
-    let mut decoder = MultiGzDecoder::new(body);
+    output.meter.charge(STATE)?;
     loop {
         match decoder.read(output.room()?) {
             Ok(0) => return output.finish(),
@@ -198,14 +226,20 @@ fn gunzip<'m>(body: &[u8], meter: &'m Meter<'m>, most: usize) -> Result<Vec<u8>,
 }
 
 fn unbrotli<'m>(body: &[u8], meter: &'m Meter<'m>, most: usize) -> Result<Vec<u8>, CodingError> {
+    /// A decoder fills its window before it gives anything out. Those of encoders are larger than what is in them, but a few bytes may ask for 16 MiB, and fill them.
+    const WINDOWS: usize = 16;
+    const LEAST_WINDOW: usize = 256 * 1024;
     // Tables come from the standard allocator: their size does not depend on what the body says. Strict: windows up to 16 MiB, as RFC 7932 has them.
     const TABLES: usize = 256 * 1024;
     meter.charge(TABLES)?;
-    let mut state = BrotliState::new_strict(
-        Metered(meter),
-        StandardAlloc::default(),
-        StandardAlloc::default(),
-    );
+    let window = Window {
+        meter,
+        most: most.saturating_mul(WINDOWS).max(LEAST_WINDOW),
+        burst: Rc::default(),
+    };
+    let burst = Rc::clone(&window.burst);
+    let mut state =
+        BrotliState::new_strict(window, StandardAlloc::default(), StandardAlloc::default());
     let mut output = Output::new(meter, body.len(), most);
     let (mut left, mut at, mut total) = (body.len(), 0, 0);
     loop {
@@ -228,7 +262,9 @@ fn unbrotli<'m>(body: &[u8], meter: &'m Meter<'m>, most: usize) -> Result<Vec<u8
             BrotliResult::ResultSuccess
             | BrotliResult::NeedsMoreInput
             | BrotliResult::ResultFailure => {
-                return Err(if meter.refused.get() {
+                return Err(if burst.get() {
+                    CodingError::TooLarge
+                } else if meter.refused.get() {
                     CodingError::Refused
                 } else {
                     CodingError::Broken
@@ -238,14 +274,25 @@ fn unbrotli<'m>(body: &[u8], meter: &'m Meter<'m>, most: usize) -> Result<Vec<u8
     }
 }
 
-/// Charges the decoder's ring buffer, whose size the body chooses. An empty cell is a failed allocation, and ends the decoding.
-struct Metered<'m>(&'m Meter<'m>);
+/// Bounds and charges the decoder's window, whose size the body chooses. An empty cell is a failed allocation, and ends the decoding.
+struct Window<'m> {
+    meter: &'m Meter<'m>,
+    most: usize,
+    /// It was asked for more.
+    burst: Rc<Cell<bool>>,
+}
 
-impl Allocator<u8> for Metered<'_> {
+impl Allocator<u8> for Window<'_> {
     type AllocatedMemory = <StandardAlloc as Allocator<u8>>::AllocatedMemory;
 
     fn alloc_cell(&mut self, len: usize) -> Self::AllocatedMemory {
-        if self.0.charge(len).is_err() {
+        /// More than a decoder adds to the power of two that a window is.
+        const SLACK: usize = 4096;
+        if len > self.most + SLACK {
+            self.burst.set(true);
+            return Self::AllocatedMemory::default();
+        }
+        if self.meter.charge(len).is_err() {
             return Self::AllocatedMemory::default();
         }
         StandardAlloc::default().alloc_cell(len)

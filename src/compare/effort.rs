@@ -8,6 +8,8 @@ use std::cell::{Cell, RefCell};
 /// The budget of one comparison.
 pub(crate) struct Effort<'m> {
     steps: Cell<u64>,
+    /// As many as there are for each part of the work.
+    most: u64,
     memory: RefCell<&'m mut dyn Memory>,
     refused: Cell<bool>,
 }
@@ -15,11 +17,16 @@ pub(crate) struct Effort<'m> {
 /// Values visited in trying which elements are equal within a tolerance, pairs of equal elements looked at by the alignment, and members looked at
 /// for likeness.
 const STEPS: u64 = 1_000_000;
+/// For each byte that came, before it was decoded: to look at all pairs of the elements of plain answers takes fewer, until there are more than [`STEPS`].
+const STEPS_OF_A_BYTE: u64 = 256;
 
 impl<'m> Effort<'m> {
-    pub(crate) fn new(memory: &'m mut dyn Memory) -> Self {
+    /// For two answers of so many bytes as they came.
+    pub(crate) fn new(memory: &'m mut dyn Memory, came: usize) -> Self {
+        let most = STEPS_OF_A_BYTE.saturating_mul(came as u64).min(STEPS);
         Self {
-            steps: Cell::new(STEPS),
+            steps: Cell::new(most),
+            most,
             memory: RefCell::new(memory),
             refused: Cell::new(false),
         }
@@ -41,7 +48,7 @@ impl<'m> Effort<'m> {
 
     /// Gives back all steps, for the next part of the work.
     pub(crate) fn refill(&self) {
-        self.steps.set(STEPS);
+        self.steps.set(self.most);
     }
 
     /// Asks for memory that the verdict depends on: a refusal is remembered.

@@ -82,7 +82,7 @@ pub fn compare_documents(old: &[u8], new: &[u8], rules: &Rules) -> Comparison {
     if old == new {
         Comparison::matching()
     } else {
-        compare_json(old, new, rules, &mut Unlimited)
+        compare_json([old, new], [old.len(), new.len()], rules, &mut Unlimited)
     }
 }
 
@@ -95,6 +95,7 @@ fn compare_bodies(
     if old_body == new_body && coding::coded_alike(old.headers, new.headers) {
         return Comparison::matching();
     }
+    let came = [old_body.len(), new_body.len()];
     let old_decoded = coding::decode(old_body, old.headers, memory);
     let (old_body, new_body) = match old_decoded
         .and_then(|old| Ok((old, coding::decode(new_body, new.headers, memory)?)))
@@ -110,7 +111,7 @@ fn compare_bodies(
         (old, new) => old.is_some_and(|old| old.is_json()) || new.is_some_and(|new| new.is_json()),
     };
     if is_json {
-        compare_json(&old_body, &new_body, rules, memory)
+        compare_json([&old_body, &new_body], came, rules, memory)
     } else {
         Comparison::of(vec![Divergence::whole(
             "body",
@@ -120,29 +121,47 @@ fn compare_bodies(
     }
 }
 
-/// Compares bytes that are not equal. The new ones become a document only if they are no match for the old one when read beside it.
-fn compare_json(old: &[u8], new: &[u8], rules: &Rules, memory: &mut dyn Memory) -> Comparison {
-    let limits = Limits {
+/// What a body may be that had so many bytes as it came. Plain text has two bytes for a value at the least, and answers that are compressed well hardly half a
+/// dozen values for a byte: what has more is made to be costly.
+fn limits(came: usize) -> Limits {
+    const VALUES_OF_A_BYTE: usize = 8;
+    const LEAST: usize = 250;
+    let limits = Limits::default();
+    let values = came.saturating_mul(VALUES_OF_A_BYTE).max(LEAST);
+    Limits {
         bytes: MAX_DECODED,
-        ..Limits::default()
-    };
-    let old = match read(old, limits, memory) {
+        nodes: limits.nodes.min(values),
+        ..limits
+    }
+}
+
+/// Compares bytes that are not equal, and came as so many. The new ones become a document only if they are no match for the old one when read beside it.
+fn compare_json(
+    [old, new]: [&[u8]; 2],
+    [old_came, new_came]: [usize; 2],
+    rules: &Rules,
+    memory: &mut dyn Memory,
+) -> Comparison {
+    let old = match read(old, limits(old_came), memory) {
         Ok(old) => old,
         Err(reason) => return Comparison::incomparable(reason),
     };
     let program = Program::new(rules);
     let finding = old.as_ref().map_or(Finding::Open, |old| {
-        lockstep::compare(old, new, &program, limits, memory)
+        lockstep::compare(old, new, &program, limits(new_came), memory)
     });
     if finding == Finding::Equal {
         return Comparison::matching();
     }
-    let new = match read(new, limits, memory) {
+    let new = match read(new, limits(new_came), memory) {
         Ok(new) => new,
         Err(reason) => return Comparison::incomparable(reason),
     };
     match (old, new) {
-        (Some(old), Some(new)) => compare_read(&old, &new, &program, finding, memory),
+        (Some(old), Some(new)) => {
+            let came = old_came + new_came;
+            compare_read([&old, &new], came, &program, finding, memory)
+        }
         (Some(old), None) => {
             let seen = [Seen::root(&old), Seen::BYTES];
             Comparison::of(vec![Divergence::whole("body", Kind::Type, seen)])
@@ -176,8 +195,8 @@ pub(super) fn read<'a>(
 }
 
 pub(super) fn compare_read(
-    old: &Document<'_>,
-    new: &Document<'_>,
+    [old, new]: [&Document<'_>; 2],
+    came: usize,
     program: &Program<'_>,
     finding: Finding,
     memory: &mut dyn Memory,
@@ -185,7 +204,7 @@ pub(super) fn compare_read(
     if !memory.charge((old.len() + new.len()) * BYTES_PER_VALUE) {
         return Comparison::incomparable(Incomparable::Bytes);
     }
-    let effort = Effort::new(memory);
+    let effort = Effort::new(memory, came);
     let (old, new) = (View::new(old, program), View::new(new, program));
     let judge = Judge {
         program,

@@ -17,6 +17,13 @@ const MOST: usize = 50;
 const BUDGET: usize = 1024 * 1024;
 const LEAST: usize = 5;
 
+/// Of a text that is so many times as long as this, the beginning is looked at first; then that many times as much, and so on.
+const SHORTEST: usize = 4096;
+const FEWER: usize = 8;
+
+/// Bytes of a statement of which all errors are looked at.
+const LONG: usize = 4096;
+
 /// TOML made of a text, and the way back to the text.
 #[derive(Debug)]
 pub(super) struct Source<'t> {
@@ -37,12 +44,17 @@ impl<'t> Source<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let mut source = Self {
             lines: Lines::new(text),
-            toml: text.to_owned(),
+            toml: String::new(),
             problems: Vec::new(),
             readable: true,
             lossy: false,
             repairs: Repairs::default(),
         };
+        if let Some(problems) = beginning(text).and_then(hopeless) {
+            (source.problems, source.readable) = (problems, false);
+            return source;
+        }
+        text.clone_into(&mut source.toml);
         if first_error(text).is_some() {
             source.repair(text);
         }
@@ -60,14 +72,15 @@ impl<'t> Source<'t> {
     }
 
     fn repair(&mut self, text: &str) {
+        let most = (BUDGET / text.len().max(1)).clamp(LEAST, MOST);
         let statements = statements(text);
-        for statement in &statements {
+        let opening = statements.iter().filter(|s| s.open.is_some()).take(most);
+        for statement in opening {
             if let Some(open) = statement.open {
                 self.report(unclosed(open), &opened(text, open));
                 self.replace_value(statement);
             }
         }
-        let most = (BUDGET / text.len().max(1)).clamp(LEAST, MOST);
         while self.problems.len() < most {
             self.toml = self.repairs.apply(text);
             let Some(error) = first_error(&self.toml) else {
@@ -90,6 +103,7 @@ impl<'t> Source<'t> {
             if self.repairs.touched(&statement.span) {
                 self.remove(statement, header_body(text, &statements, index));
             } else {
+                let (error, place) = earlier(text, statement).unwrap_or((error, place));
                 let place = shown(text, &place);
                 self.report(fault(&error, &text[place.clone()]), &place);
                 self.replace(text, &statements, index, (&error, place.start));
@@ -191,6 +205,25 @@ impl<'t> Source<'t> {
     }
 }
 
+/// The first part of a long text, up to the end of a line. None of a text with texts of several lines, in which such an end may be within one.
+fn beginning(text: &str) -> Option<&str> {
+    let is_long = text.len() / FEWER >= SHORTEST;
+    if !is_long || text.contains("\"\"\"") || text.contains("'''") {
+        return None;
+    }
+    let end = text.as_bytes()[..text.len() / FEWER]
+        .iter()
+        .rposition(|byte| *byte == b'\n')?;
+    Some(&text[..end])
+}
+
+/// The mistakes of a text's beginning, if there are so many that the rest need not be looked at: to parse it takes a hundred times its size where each line is
+/// short and wrong.
+fn hopeless(beginning: &str) -> Option<Vec<Problem>> {
+    let source = Source::new(beginning);
+    (!source.readable && source.problems.len() > 1).then_some(source.problems)
+}
+
 /// The bare key, dotted perhaps, with which a text starts.
 fn word(text: &str) -> &str {
     let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -240,27 +273,45 @@ fn header_body(text: &str, statements: &[Statement], index: usize) -> Option<Ran
     Some(first.span.start..last.span.end)
 }
 
-/// The parser's first error, by place.
+/// The first error that the parser tells: what is no TOML at all before what says a thing twice.
 struct SyntaxError {
     message: String,
     span: Option<Range<usize>>,
 }
 
 impl SyntaxError {
+    fn of(error: &toml::de::Error) -> Self {
+        Self {
+            message: error.message().to_owned(),
+            span: error.span(),
+        }
+    }
+
     fn is_duplicate(&self) -> bool {
         self.message.starts_with("duplicate key") || self.message.starts_with("cannot extend")
     }
 }
 
+/// A text in which every line is wrong has an error for each, and only one of them is ever kept.
 fn first_error(toml: &str) -> Option<SyntaxError> {
-    let (_, errors) = DeTable::parse_recoverable(toml);
-    let first = errors
-        .into_iter()
-        .min_by_key(|e| e.span().map_or(0, |s| s.start))?;
-    Some(SyntaxError {
-        message: first.message().to_owned(),
-        span: first.span(),
-    })
+    DeTable::parse(toml)
+        .err()
+        .map(|error| SyntaxError::of(&error))
+}
+
+/// The first error of one statement by its place, and that: what is wrong with a value is told only after what stands behind it. One that is long is left
+/// alone, since all of its errors are kept here.
+fn earlier(text: &str, statement: &Statement) -> Option<(SyntaxError, Range<usize>)> {
+    let written = &text[statement.span.clone()];
+    if written.len() > LONG {
+        return None;
+    }
+    let (_, errors) = DeTable::parse_recoverable(written);
+    let place = |error: &toml::de::Error| error.span().unwrap_or(0..0);
+    let first = errors.iter().min_by_key(|error| place(error).start)?;
+    let Range { start, end } = place(first);
+    let at = statement.span.start;
+    Some((SyntaxError::of(first), at + start..at + end))
 }
 
 /// At least one character, where there is one.

@@ -5,7 +5,8 @@ use crate::harness::http2::{
     END_HEADERS, END_STREAM, HEADERS, Http2, PING, SETTINGS, fields, frame, preface,
 };
 use crate::harness::program::{Program, crossfade};
-use crate::harness::{Backend, Client, Gate, Reply, Setup};
+use crate::harness::{Backend, Client, Gate, Reply, Setup, wait_until};
+use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
 use tempfile::TempDir;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 /// A process, its folder, and where it listens: for clients that speak HTTP/2 too, and for its admin API.
 struct Started {
     program: Program,
-    _folder: TempDir,
+    folder: TempDir,
     address: SocketAddr,
     admin: SocketAddr,
 }
@@ -27,7 +28,7 @@ impl Started {
         let (address, admin) = program.addresses();
         Self {
             program,
-            _folder: folder,
+            folder,
             address,
             admin,
         }
@@ -49,6 +50,29 @@ impl Started {
         input();
         let more = self.program.peak().saturating_sub(before);
         assert!(more < most, "{more} bytes, where {most} are allowed");
+    }
+}
+
+#[test]
+fn lines_that_are_no_toml() {
+    let backend = Backend::text("ok");
+    let started = Started::before(&backend);
+    let file = started.folder.path().join("routes.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    let write = |text: &str, seen: &dyn Fn(&Value) -> bool| {
+        fs::write(started.folder.path().join("draft"), text).unwrap();
+        fs::rename(started.folder.path().join("draft"), &file).unwrap();
+        wait_until("it is read", || {
+            let config = admin(started.admin, "GET", "/api/config", None).json();
+            seen(&config["last_error"])
+        });
+    };
+    for line in ["= 1\n", "a = \"\n"] {
+        let broken = format!("{good}\n{}", line.repeat(100_000));
+        started.costs(100 * broken.len(), || {
+            write(&good, &Value::is_null);
+            write(&broken, &|error| !error.is_null());
+        });
     }
 }
 

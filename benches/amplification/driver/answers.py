@@ -2,12 +2,21 @@
 
 import gzip
 import json
+import random
 import struct
 from dataclasses import dataclass
+from typing import Callable
 
 # Just below what is captured of an answer (shadow.max_body), so that a pair is judged.
 _MOST = 250_000
 _SMALL = 32_000
+# Inserts nothing, and copies with the longest of the lengths' codes, at a distance that is told (RFC 7932 §5).
+_COPIES = 384 + 7
+_DISTANCES = [(half, 1 + half // 2, (2 + half % 2 << 1 + half // 2) - 4) for half in range(8)]
+# Bytes that a block of zstd may become.
+_BLOCK = 128 * 1024
+# Bytes that an answer's head has at the least.
+_HEAD = len(b"HTTP/1.1 200\r\ncontent-length: 100\r\ncontent-encoding: zstd\r\n\r\n")
 
 
 @dataclass(frozen=True)
@@ -23,8 +32,8 @@ class Pair:
 
     @property
     def size(self) -> int:
-        """Bytes of both answers."""
-        return len(self.old) + len(self.new)
+        """Bytes of both answers, with heads as short as they can be."""
+        return len(self.old) + len(self.new) + 2 * _HEAD
 
 
 def _json(document) -> bytes:
@@ -39,6 +48,83 @@ def _zstd(byte: bytes, blocks: int) -> bytes:
     """A frame of blocks that each repeat a byte 131,072 times (RFC 8878 §3.1.1)."""
     block = [struct.pack("<I", (128 * 1024 << 3) | (1 << 1) | last)[:3] + byte for last in (0, 1)]
     return struct.pack("<IBB", 0xFD2FB528, 0x00, 0x38) + block[0] * (blocks - 1) + block[1]
+
+
+def _zstd_copy(begin: bytes, distance: int, copied: int, end: bytes) -> bytes:
+    """A frame that goes on with what stood up to 4 bytes before: one sequence, each of whose three codes has a table to itself (RFC 8878 §3.1.1.3.2)."""
+    def block(payload: bytes, kind: int, last: int) -> bytes:
+        return struct.pack("<I", len(payload) << 3 | kind << 1 | last)[:3] + payload
+
+    def sequence(length: int) -> bytes:
+        # No literals before it; an offset (3 more than the distance) and a length, whose codes say how many bits are added to a power of two. They are
+        # read from behind.
+        width = (length - 3).bit_length() - 1
+        bits = (1 << 2 | distance - 1) << width | (length - 3 - (1 << width))
+        return bytes([0, 1, 0x54, 0, 2, 36 + width]) + bits.to_bytes((width + 3 + 7) // 8, "little")
+
+    lengths = [_BLOCK] * (copied // _BLOCK) + [copied % _BLOCK] * (copied % _BLOCK > 200)
+    blocks = b"".join(block(sequence(length), 2, 0) for length in lengths)
+    return struct.pack("<IBB", 0xFD2FB528, 0x00, 0x38) + block(begin, 0, 0) + blocks + block(end, 0, 1)
+
+
+def _brotli_copy(begin: bytes, distance: int, copied: int, end: bytes) -> bytes:
+    """The same in one command (RFC 7932 §9), with the largest window: as few bytes as there can be for so much."""
+    bits, count = 0, 0
+
+    def put(value: int, width: int):
+        nonlocal bits, count
+        bits, count = bits | value << count, count + width
+
+    def raw(text: bytes):
+        nonlocal count
+        put(0, 1)
+        put(0, 2)
+        put(len(text) - 1, 16)
+        put(1, 1)
+        count = (count + 7) // 8 * 8
+        put(int.from_bytes(text, "little"), 8 * len(text))
+
+    put(0b1111, 4)
+    raw(begin)
+    # Not the last, of so many bytes, coded; one type of block of each kind, no postfix, no direct distances, one mode of contexts, one tree of each kind.
+    nibbles = max(4, ((copied - 1).bit_length() + 3) // 4)
+    put(0, 1)
+    put(nibbles - 4, 2)
+    put(copied - 1, 4 * nibbles)
+    put(0, 1)
+    put(0, 3)
+    put(0, 6)
+    put(0, 2)
+    put(0, 2)
+    # A distance is told by bits beyond where its symbol begins (§4).
+    half, width, base = next((half, width, base) for half, width, base in _DISTANCES if base < distance <= base + (1 << width))
+    # Each tree has one symbol (kind 1, one of them): the literal 0, the command that copies 2,118 bytes and more, the distance.
+    for symbol, bits_of_it in ((0, 8), (_COPIES, 10), (16 + half, 6)):
+        put(1, 2)
+        put(0, 2)
+        put(symbol, bits_of_it)
+    put(copied - 2118, 24)
+    put(distance - 1 - base, width)
+    raw(end)
+    put(3, 2)
+    return bits.to_bytes((count + 7) // 8, "little")
+
+
+def _text(size: int) -> str:
+    """What no coding makes much shorter."""
+    return random.Random(size).randbytes(size).hex()[:size]
+
+
+def _equal(count: int) -> tuple[bytes, bytes]:
+    """Arrays of equal texts, one with another one at its end."""
+    return _json(["a"] * count), _json(["a"] * (count - 1) + ["b"])
+
+
+def _coded(copy: Callable[[bytes, int, int, bytes], bytes], element: bytes, copied: int, text: int = 0) -> tuple[bytes, bytes]:
+    """The same, coded by hand, behind a text that both have."""
+    begin = b'["' + _text(text).encode() + b'",' + element
+    copied -= copied % len(element)
+    return copy(begin, len(element), copied, b"1]"), copy(begin, len(element), copied - len(element), b"2]")
 
 
 def _shifted(count: int, step: int) -> list[dict]:
@@ -77,6 +163,18 @@ PAIRS = [
     Pair("zeros-gzip", "gzip: 3 MB of blanks", gzip.compress(b"1" + b" " * 3_000_000), gzip.compress(b"2" + b" " * 3_000_000)),
     Pair("bomb-gzip", "gzip: 200 MB of blanks", gzip.compress(b" " * 200_000_000, 9), gzip.compress(b" " * 199_000_000, 9)),
     Pair("values-gzip", "gzip: 190,000 values", gzip.compress(_json([1] * 190_000), 9), gzip.compress(_json([2] * 190_000), 9)),
+    # Just within what a body may become: 4,000 bytes, or 100 times its size and 8 values for each byte.
+    Pair("small-gzip", "gzip: 280 values", *(gzip.compress(text, 9) for text in _equal(280))),
+    Pair("small-br", "br: 240 values in 30 bytes", *_coded(_brotli_copy, b'"abcdefghijklm",', 3600)),
+    Pair("small-zstd", "zstd: 240 values in 40 bytes", *_coded(_zstd_copy, b'"a",', 940)),
+    Pair("full-gzip", "gzip: 8 values for each byte", *(gzip.compress(_json([_text(1500)])[:-1] + b"," + text[1:], 9) for text in _equal(7700))),
+    Pair("full-br", "br: 8 values for each byte", *_coded(_brotli_copy, b'"abcdefghi",', 97_000, 1000)),
+    Pair("full-zstd", "zstd: 8 values for each byte", *_coded(_zstd_copy, b'"a",', 32_000, 1000)),
+    Pair("large-br", "br: 190,000 values", *_coded(_brotli_copy, b'"a",', 760_000, 24_000)),
+    Pair("alike-gzip", "gzip: objects that are all a little alike", *(gzip.compress(text, 9) for text in _alike(_SMALL))),
+    Pair("alike-large-gzip", "gzip: 1 MB of the same", *(gzip.compress(text, 9) for text in _alike(4 * _MOST))),
+    Pair("few-gzip", "gzip: two numbers in another order", *(gzip.compress(_json([n * n // 7 % k % 2 for n in range(310)]), 9) for k in (2, 3))),
+    Pair("bomb-br", "br: 16 MB of values in 30 bytes", *_coded(_brotli_copy, b'"a",', 16_000_000)),
     Pair("bomb-zstd", "zstd: 3.9 MB of blanks in 120 bytes", _zstd(b" ", 30), _zstd(b"\t", 30)),
     Pair("long-zstd", "zstd: 200 MB of blanks", _zstd(b" ", 1600), _zstd(b"\t", 1600)),
 ]

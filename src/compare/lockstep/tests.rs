@@ -15,13 +15,14 @@ mod texts;
 
 /// Whether two texts are documents between which the full comparison finds nothing.
 fn match_as_documents(old: &[u8], new: &[u8], rules: &Rules, limits: Limits) -> bool {
+    let came = old.len() + new.len();
     let read = |bytes| Document::read(bytes, limits, &mut Unlimited);
     let (Ok(old), Ok(new)) = (read(old), read(new)) else {
         return false;
     };
     let program = Program::new(rules);
     let mut memory = Unlimited;
-    let effort = Effort::new(&mut memory);
+    let effort = Effort::new(&mut memory, came);
     let (old, new) = (View::new(&old, &program), View::new(&new, &program));
     let judge = Judge {
         program: &program,

@@ -3,7 +3,8 @@ use proptest::prelude::*;
 
 /// `line:column code` of each problem.
 fn check(text: &str, expected: &[&str], readable: bool) {
-    let source = Source::new(text);
+    let mut source = Source::new(text);
+    source.problems.sort_by_key(|p| (p.line, p.column));
     let found: Vec<_> = source
         .problems
         .iter()

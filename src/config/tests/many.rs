@@ -52,15 +52,19 @@ fn the_first_of_many_misspelt_keys_is_read() {
 
 #[test]
 fn of_a_large_file_few_mistakes_of_syntax_are_told() {
-    let check = |lines: usize, expected: usize| {
-        let problems = read(&format!("{HEAD}{}", "= 1\n".repeat(lines))).problems;
+    let check = |lines: usize, good: usize, expected: usize| {
+        let good = "# good\n".repeat(good);
+        let problems = read(&format!("{HEAD}{good}{}", "= 1\n".repeat(lines))).problems;
         assert_eq!(problems.len(), expected, "{lines} lines");
         assert!(problems.iter().all(|problem| problem.code == "syntax"));
     };
-    check(49, 49);
-    check(1_000, 50);
-    check(20_000, 13);
-    check(100_000, 5);
+    check(49, 0, 49);
+    // Where the beginning has that many, nothing else is looked at.
+    check(1_000, 0, 50);
+    check(100_000, 0, 50);
+    check(49, 2_000, 49);
+    check(49, 11_000, 13);
+    check(49, 60_000, 5);
 }
 
 #[test]

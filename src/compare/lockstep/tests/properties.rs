@@ -12,12 +12,13 @@ use proptest::prelude::*;
 /// The full comparison, without the lockstep before it.
 fn compare_as_documents(old: &[u8], new: &[u8], rules: &Rules) -> Option<Comparison> {
     let limits = Limits::default();
+    let came = old.len() + new.len();
     let old = read(old, limits, &mut Unlimited).ok()??;
     let new = read(new, limits, &mut Unlimited).ok()??;
     let program = Program::new(rules);
     Some(compare_read(
-        &old,
-        &new,
+        [&old, &new],
+        came,
         &program,
         Finding::Open,
         &mut Unlimited,
