@@ -1,6 +1,8 @@
 //! One client's connection: its requests one after the other, within the limits of time, to its end and why it came.
 
 use crate::config::settings::Limits;
+use crate::message::forwarded::{Address, Peer};
+use crate::message::request_id::RequestId;
 use crate::proxy::deadlines::{Deadlines, Overdue};
 use crate::proxy::greet::Guest;
 use crate::proxy::phases::{Lasting, Pulse, Watched};
@@ -9,8 +11,9 @@ use crate::proxy::socket::Socket;
 use crate::proxy::tunnel;
 use crate::proxy::worker::Worker;
 use crate::telemetry::Rejected;
+use crate::telemetry::access::Record;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::rt::Write;
 use hyper::server::conn::http1;
@@ -29,8 +32,8 @@ pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
     let Guest {
         socket, address, ..
     } = guest;
-    let telemetry = Arc::clone(worker.telemetry());
-    let address = Arc::new(address);
+    let (proxy, address) = (Arc::clone(&worker), Arc::new(address));
+    let peer = Arc::clone(&address);
     let pulse = Arc::new(Pulse::default());
     let plan = worker.plan();
     let limits = &plan.settings.limits;
@@ -55,19 +58,20 @@ pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
         Poll::Pending => deadlines.poll(cx).map(Err),
     })
     .await;
-    let process = telemetry.process();
+    let process = proxy.telemetry().process();
     match end {
         Ok(Ok(())) => {
             if let Some(far) = pulse.exit.take() {
                 let parts = connection.into_parts();
                 let near = parts.io.into_inner().into_inner().with(parts.read_buf);
                 // It is rare, and large.
-                Box::pin(tunnel::run(near, far, &telemetry)).await;
+                Box::pin(tunnel::run(near, far, proxy.telemetry())).await;
             }
         }
         Ok(Err(error)) => {
-            if let Some(reason) = refused_by_hyper(&error) {
+            if let Some((reason, status)) = refused_by_hyper(&error) {
                 process.rejected(reason);
+                note(&proxy, peer, reason, status);
             }
             if error.is_user() && pulse.ends_by_closing() {
                 cut(connection.into_parts().io);
@@ -80,7 +84,11 @@ pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
             let stream = connection.into_parts().io;
             match overdue {
                 Overdue::Idle => {}
-                Overdue::Head => give_up(stream).await,
+                Overdue::Head => {
+                    let status = Some(StatusCode::REQUEST_TIMEOUT);
+                    note(&proxy, peer, Rejected::HeadTimeout, status);
+                    give_up(stream).await;
+                }
                 Overdue::Response => cut(stream),
             }
         }
@@ -136,19 +144,38 @@ fn cut(stream: Watched<TokioIo<Socket>>) {
     stream.into_inner().into_inner().reset();
 }
 
-/// What hyper refused by itself, with an answer of its own. Everything else that ends a connection early has been counted with its request.
-fn refused_by_hyper(error: &hyper::Error) -> Option<Rejected> {
-    if error.is_parse_too_large() {
-        // hyper tells a target that is too long for it in words only.
-        let target = error.to_string().contains("URI");
-        Some(if target {
-            Rejected::UriTooLong
-        } else {
-            Rejected::HeadTooLarge
-        })
-    } else if error.is_parse() {
-        Some(Rejected::BadRequest)
-    } else {
-        None
+/// Writes the line of what is no request: it has a name that nobody was told.
+fn note(worker: &Worker, address: Arc<Address>, reason: Rejected, status: Option<StatusCode>) {
+    let plan = worker.plan();
+    let Some(sink) = plan.access.as_ref().filter(|sink| sink.is_wanted()) else {
+        return;
+    };
+    let peer = Peer {
+        address,
+        trusted_proxies: &plan.settings.server.trusted_proxies,
+    };
+    let id = RequestId::Made(worker.names().next()).to_string();
+    let mut record = Record::unread(id, peer.client_ip(&HeaderMap::new()));
+    record.refused(status, reason.name());
+    sink.tell(record);
+}
+
+/// What hyper refused by itself, and the status of its own answer, if it has one. Everything else that ends a connection early has been counted with
+/// its request.
+fn refused_by_hyper(error: &hyper::Error) -> Option<(Rejected, Option<StatusCode>)> {
+    if !error.is_parse() {
+        return None;
     }
+    // hyper tells a target that is too long for it, and HTTP/2 where it speaks none, in words only.
+    let told = error.to_string();
+    Some(if error.is_parse_too_large() && told.contains("URI") {
+        (Rejected::UriTooLong, Some(StatusCode::URI_TOO_LONG))
+    } else if error.is_parse_too_large() {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        (Rejected::HeadTooLarge, Some(status))
+    } else {
+        let is_answered = !told.contains("HTTP2");
+        let status = is_answered.then_some(StatusCode::BAD_REQUEST);
+        (Rejected::BadRequest, status)
+    })
 }

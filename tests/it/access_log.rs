@@ -9,6 +9,7 @@ use std::fs;
 with_one_worker_and_with_four!(
     every_request_leaves_a_line,
     what_went_wrong_is_told,
+    what_is_no_request_leaves_a_line,
     nothing_is_written_unless_wanted,
     a_disk_that_is_full_costs_lines_alone,
     a_reload_opens_the_file_anew,
@@ -122,6 +123,41 @@ fn what_went_wrong_is_told(workers: usize) {
         of("/", "TRACE"),
         &json!({"side": "none", "status": 405, "reason": "method", "route": null}),
     );
+}
+
+/// The library answers it, before anybody knows what was asked.
+fn what_is_no_request_leaves_a_line(workers: usize) {
+    let proxy = Setup::both(&nobody())
+        .workers(workers)
+        .set("log", ON)
+        .set("limits", "head_timeout = \"200ms\"\nhead_size = \"128KiB\"")
+        .start();
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000));
+    let large = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(140_000));
+    let cases = [
+        ("GET / HTTP/1.1\r\nx : a\r\n\r\n", Some(400), "bad_request"),
+        (&long, Some(414), "uri_too_long"),
+        (&large, Some(431), "head_too_large"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", None, "bad_request"),
+        ("GET / HTTP/1.1\r\n", Some(408), "head_timeout"),
+    ];
+    for (count, (bytes, status, reason)) in cases.into_iter().enumerate() {
+        let mut client = proxy.client();
+        // It may be closed before all of it is read.
+        let _ = client.try_send(bytes);
+        if let Some(status) = status {
+            assert_eq!(client.head().status, status);
+        }
+        let line = &lines(&proxy, "access.log", count + 1)[count];
+        check(
+            line,
+            &json!({
+                "client": "127.0.0.1", "protocol": null, "method": null, "path": null, "route": null, "side": "none", "status": status,
+                "reason": reason, "aborted": false, "bytes": 0, "duration_ms": null,
+            }),
+        );
+        assert_eq!(line["id"].as_str().unwrap().len(), 32);
+    }
 }
 
 fn nothing_is_written_unless_wanted(workers: usize) {

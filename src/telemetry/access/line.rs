@@ -2,7 +2,7 @@
 
 use crate::redact::write_json;
 use crate::telemetry::access::record::Record;
-use http::Version;
+use http::{Method, Version};
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ fn object(record: &Record, to: &mut String) -> fmt::Result {
     write!(to, "{{\"time\":\"{:.3}\",\"id\":", record.at)?;
     write_json(&record.id, to)?;
     write!(to, ",\"client\":\"{}\"", record.client)?;
-    text(to, "protocol", protocol(record.version))?;
-    text(to, "method", record.method.as_str())?;
-    text(to, "path", &record.path)?;
+    maybe(to, "protocol", record.version.map(protocol))?;
+    maybe(to, "method", record.method.as_ref().map(Method::as_str))?;
+    maybe(to, "path", record.path.as_deref())?;
     maybe(to, "query", record.query.as_deref())?;
     maybe(to, "route", record.route.as_deref())?;
     text(to, "side", record.served.name())?;
@@ -31,7 +31,7 @@ fn object(record: &Record, to: &mut String) -> fmt::Result {
         ",\"aborted\":{},\"bytes\":{}",
         !record.whole, record.bytes
     )?;
-    write!(to, ",\"duration_ms\":{}", Millis(record.duration))?;
+    number(to, "duration_ms", record.duration.map(Millis))?;
     number(to, "upstream_ms", record.upstream.map(Millis))?;
     write!(to, ",\"shadow\":{}", record.shadow)?;
     maybe(to, "fallback", record.fallback.map(|reason| reason.name()))?;

@@ -37,9 +37,9 @@ pub struct Record {
     pub(super) at: Timestamp,
     pub(super) id: String,
     pub(super) client: IpAddr,
-    pub(super) version: Version,
-    pub(super) method: Method,
-    pub(super) path: String,
+    pub(super) version: Option<Version>,
+    pub(super) method: Option<Method>,
+    pub(super) path: Option<String>,
     pub(super) query: Option<String>,
     pub(super) trace: Option<String>,
     pub(super) route: Option<Arc<str>>,
@@ -53,7 +53,7 @@ pub struct Record {
     pub(super) reason: Option<&'static str>,
     pub(super) bytes: u64,
     pub(super) whole: bool,
-    pub(super) duration: Duration,
+    pub(super) duration: Option<Duration>,
 }
 
 impl Record {
@@ -61,17 +61,37 @@ impl Record {
     #[must_use]
     pub fn begin(begun: Begun<'_>) -> Box<Self> {
         Box::new(Self {
-            at: now(),
-            id: begun.id,
-            client: begun.client,
-            version: begun.version,
-            method: begun.method.clone(),
-            path: cut(begun.path).to_owned(),
+            version: Some(begun.version),
+            method: Some(begun.method.clone()),
+            path: Some(cut(begun.path).to_owned()),
             query: begun.query.map(|query| {
                 let shown = redact::query(query, &|_| redact::HIDDEN.to_owned());
                 cut(&shown).to_owned()
             }),
             trace: begun.traceparent.and_then(trace_id),
+            ..Self::blank(begun.id, begun.client)
+        })
+    }
+
+    /// What a client sent in place of a request: nobody knows what it asked, or since when.
+    #[must_use]
+    pub fn unread(id: String, client: IpAddr) -> Box<Self> {
+        Box::new(Self {
+            whole: true,
+            ..Self::blank(id, client)
+        })
+    }
+
+    fn blank(id: String, client: IpAddr) -> Self {
+        Self {
+            at: now(),
+            id,
+            client,
+            version: None,
+            method: None,
+            path: None,
+            query: None,
+            trace: None,
             route: None,
             served: ServedBy::Nobody,
             why: None,
@@ -83,8 +103,8 @@ impl Record {
             reason: None,
             bytes: 0,
             whole: false,
-            duration: Duration::ZERO,
-        })
+            duration: None,
+        }
     }
 
     /// Its route was found.
@@ -108,9 +128,9 @@ impl Record {
         self.upstream = Some(upstream);
     }
 
-    /// The answer is the proxy's own; `reason` is the code in it.
-    pub fn refused(&mut self, status: StatusCode, reason: &'static str) {
-        self.status = Some(status);
+    /// The answer is the proxy's own, if there is one; `reason` is the code in it.
+    pub fn refused(&mut self, status: impl Into<Option<StatusCode>>, reason: &'static str) {
+        self.status = status.into();
         self.reason = Some(reason);
     }
 
@@ -121,15 +141,15 @@ impl Record {
 
     /// It has ended. `whole` says whether the client got all of its answer.
     pub fn ended(&mut self, whole: bool, duration: Duration) {
-        (self.whole, self.duration) = (whole, duration);
+        (self.whole, self.duration) = (whole, Some(duration));
     }
 
     /// What a span tells of it.
     #[must_use]
     pub fn outcome(&self) -> Outcome<'_> {
         Outcome {
-            method: self.method.as_str(),
-            path: &self.path,
+            method: self.method.as_ref().map_or("", Method::as_str),
+            path: self.path.as_deref().unwrap_or_default(),
             id: &self.id,
             route: self.route.as_deref(),
             side: self.served.name(),
