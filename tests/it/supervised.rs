@@ -2,7 +2,7 @@
 
 use crate::harness::client::{admin, get};
 use crate::harness::program::{Program, crossfade};
-use crate::harness::{Backend, Client, Manager, Setup, wait_until};
+use crate::harness::{Backend, Client, Finish, Manager, Reply, Setup, http2, wait_until};
 use crossfade::store::StateDir;
 use rustix::process::Signal;
 use std::fs;
@@ -11,24 +11,25 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
 
-/// A folder with a routes.toml, and a backend behind it that answers "ok".
+/// A folder with a routes.toml, and a backend behind it, which answers "ok" if nothing else is said.
 struct Place {
     folder: TempDir,
-    _backend: Backend,
+    backend: Backend,
 }
 
 impl Place {
     fn new(edit: impl FnOnce(String) -> String) -> Self {
+        Self::before(Backend::text("ok"), edit)
+    }
+
+    fn before(backend: Backend, edit: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let backend = Backend::text("ok");
         let text = edit(Setup::both(&backend).text());
         fs::write(folder.path().join("routes.toml"), text).unwrap();
-        Self {
-            folder,
-            _backend: backend,
-        }
+        Self { folder, backend }
     }
 
     fn path(&self) -> &Path {
@@ -173,6 +174,36 @@ fn sockets_at_the_addresses_of_the_file_are_used_and_lose_nobody_between_two_pro
     let mut program = place.run_with(again.into(), "");
     assert_eq!(program.addresses(), (listen, api));
     assert_eq!(between.answer("GET").text(), "ok");
+}
+
+/// Over HTTP/2 a client that hears that its connection ends asks the rest on a new one, which waits for the next process.
+#[test]
+fn restarts_lose_no_request_over_http_2() {
+    let (listen, _listener, clients) = listening("127.0.0.1:0");
+    let echo = Backend::start(|seen| Reply::text(seen.target.clone()));
+    let place = Place::before(echo, |text| {
+        let listens = format!("listen = {{ address = \"{listen}\", h2c = true }}");
+        text.replace("listen = \"127.0.0.1:0\"", &listens)
+    });
+    let done = AtomicBool::new(false);
+    let asked = std::thread::scope(|scope| {
+        let finish = Finish(&done);
+        let asking = scope.spawn(|| http2::ask_until(&done, listen));
+        for _ in 0..10 {
+            let mut program = place.run_with(vec![clients.try_clone().unwrap()], "");
+            assert_eq!(program.addresses().0, listen);
+            let before = place.backend.count();
+            wait_until("it serves", || {
+                place.backend.count() > before + 20 || asking.is_finished()
+            });
+            program.signal(Signal::TERM);
+            assert_eq!(program.wait().0.code(), Some(0));
+        }
+        let _last = place.run_with(vec![clients.try_clone().unwrap()], "");
+        drop(finish);
+        asking.join().unwrap()
+    });
+    assert_eq!(place.backend.count(), asked);
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! A hundred processes, each of which takes over under load: every request is answered, and rightly.
+//! Many processes, each of which takes over under load: every request is answered, and rightly.
 
 use super::{Line, set};
-use crate::harness::{Backend, Client, Reply, Setup};
+use crate::harness::{Backend, Client, Finish, Reply, Setup, http2};
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,12 +42,41 @@ fn overrule_until(done: &AtomicBool, line: &Line) -> usize {
     changes
 }
 
-/// Tells the threads to end, whatever becomes of the test.
-struct Finish<'a>(&'a AtomicBool);
+/// So many processes take over while clients ask; what they did.
+fn hand_over_under_load(
+    line: &mut Line,
+    handovers: usize,
+    ask: impl Fn(&AtomicBool, usize) -> usize + Sync,
+) -> usize {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let finish = Finish(&done);
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let (done, ask) = (&done, &ask);
+                scope.spawn(move || ask(done, client))
+            })
+            .collect();
+        for _ in 0..handovers {
+            line.hand_over();
+            assert!(
+                !clients.iter().any(|client| client.is_finished()),
+                "a client has failed"
+            );
+        }
+        drop(finish);
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .sum()
+    })
+}
 
-impl Drop for Finish<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+/// Stops the last one, which has nothing to complain of, like all before it.
+fn end_content(line: Line) {
+    let said = line.end();
+    for word in ["ERROR", "WARN", "panicked"] {
+        assert!(!said.contains(word), "{said}");
     }
 }
 
@@ -62,34 +91,33 @@ fn a_hundred_processes_take_over_and_no_request_is_lost() {
     )
     .unwrap();
     let mut line = Line::start(folder.path());
-    let done = AtomicBool::new(false);
     let address = line.address;
-    let asked: usize = std::thread::scope(|scope| {
-        let finish = Finish(&done);
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|client| {
-                let done = &done;
-                scope.spawn(move || ask_until(done, address, client))
-            })
-            .collect();
-        for _ in 0..HANDOVERS {
-            line.hand_over();
-            assert!(
-                !clients.iter().any(|client| client.is_finished()),
-                "a client has failed"
-            );
-        }
-        drop(finish);
-        clients
-            .into_iter()
-            .map(|client| client.join().unwrap())
-            .sum()
+    let asked = hand_over_under_load(&mut line, HANDOVERS, |done, client| {
+        ask_until(done, address, client)
     });
     assert_eq!(backend.count(), asked);
-    let said = line.end();
-    for word in ["ERROR", "WARN", "panicked"] {
-        assert!(!said.contains(word), "{said}");
-    }
+    end_content(line);
+}
+
+/// A connection hears GOAWAY, and has its answers; what was asked after it is asked again, of the next process.
+#[test]
+fn processes_take_over_and_no_request_over_http_2_is_lost() {
+    let backend = Backend::start(|seen| Reply::text(seen.target.clone()));
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::both(&backend).workers(2);
+    let listens = "{ address = \"127.0.0.1:0\", h2c = true }";
+    fs::write(
+        folder.path().join("routes.toml"),
+        setup.listens(listens).text(),
+    )
+    .unwrap();
+    let mut line = Line::start(folder.path());
+    let address = line.address;
+    let asked = hand_over_under_load(&mut line, HANDOVERS / 4, |done, _| {
+        http2::ask_until(done, address)
+    });
+    assert_eq!(backend.count(), asked);
+    end_content(line);
 }
 
 #[test]

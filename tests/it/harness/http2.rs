@@ -9,6 +9,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
@@ -184,6 +185,50 @@ impl Http2 {
     }
 }
 
+/// Asks several things at once, again and again, each for its own path and with that as its answer; how many were answered. A connection that says that it ends
+/// is left for a new one, and what it has not taken up is asked there. Nothing else may go wrong.
+pub(crate) fn ask_until(done: &AtomicBool, address: SocketAddr) -> usize {
+    const AT_ONCE: usize = 8;
+    let (mut answered, mut asked) = (0, 0);
+    let mut again = Vec::new();
+    while !(done.load(Relaxed) && again.is_empty()) {
+        let client = Http2::connect(address);
+        let mut stays = true;
+        while stays && !(done.load(Relaxed) && again.is_empty()) {
+            let mut waiting = Vec::new();
+            while stays && waiting.len() < AT_ONCE {
+                let path = again.pop().unwrap_or_else(|| {
+                    asked += 1;
+                    format!("/{asked}")
+                });
+                match client.try_send(head("GET", &path, &[]), true) {
+                    Ok((answer, _)) => waiting.push((path, answer)),
+                    Err(_) => {
+                        again.push(path);
+                        stays = false;
+                    }
+                }
+            }
+            for (path, answer) in waiting {
+                match client.answer(answer) {
+                    Ok(answer) => {
+                        assert_eq!((answer.status, &answer.body[..]), (200, path.as_bytes()));
+                        answered += 1;
+                    }
+                    Err(error) => {
+                        let is_told = error.is_go_away() && error.is_remote();
+                        assert!(is_told, "{path}: {error:?}");
+                        assert_eq!(error.reason(), Some(h2::Reason::NO_ERROR));
+                        again.push(path);
+                        stays = false;
+                    }
+                }
+            }
+        }
+    }
+    answered
+}
+
 /// A request to `test.example`.
 #[track_caller]
 pub(crate) fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<()> {
@@ -243,6 +288,15 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     bytes
 }
 
+/// The next frame that comes: its kind, its flags, its payload.
+#[track_caller]
+pub(crate) fn next_frame(client: &mut Client) -> (u8, u8, Vec<u8>) {
+    let head: [u8; 9] = client.read_exactly(9).try_into().unwrap();
+    let [a, b, c, kind, flags, ..] = head;
+    let length = u32::from_be_bytes([0, a, b, c]) as usize;
+    (kind, flags, client.read_exactly(length))
+}
+
 /// Fields as HPACK writes them without a table (RFC 7541 §6.2.2).
 pub(crate) fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
@@ -267,12 +321,3 @@ pub(crate) fn request(stream: u32, method: &str, path: &str, flags: u8) -> Vec<u
     ]);
     frame(HEADERS, flags | END_HEADERS, stream, &block)
 }
-/// The next frame that comes: its kind, its flags, its payload.
-#[track_caller]
-pub(crate) fn next_frame(client: &mut Client) -> (u8, u8, Vec<u8>) {
-    let head: [u8; 9] = client.read_exactly(9).try_into().unwrap();
-    let [a, b, c, kind, flags, ..] = head;
-    let length = u32::from_be_bytes([0, a, b, c]) as usize;
-    (kind, flags, client.read_exactly(length))
-}
-

@@ -46,6 +46,7 @@ macro_rules! with_one_worker_and_with_four {
 pub(crate) use with_one_worker_and_with_four;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,16 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "never happened: {what}");
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Tells threads to end, whatever becomes of their test.
+#[derive(Debug)]
+pub(crate) struct Finish<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
