@@ -51,6 +51,20 @@ def piped(head: list[str], rows: list[list[str]], left: int = 2) -> list[str]:
     return ["| " + " | ".join(head) + " |", "|" + "---|" * left + "---:|" * (len(head) - left), *["| " + " | ".join(row) + " |" for row in rows]]
 
 
+def troubles(where: str, broken: "str | None", windows: "list[str | None]") -> list[str]:
+    """Why a row was broken off, and why some of its windows do not count, each on a line."""
+    found = [f"{where}: broken off: {' '.join(broken.split())}"] if broken else []
+    problems = [problem for problem in windows if problem]
+    if problems:
+        found.append(f"{where}: {len(problems)} of {len(windows)} windows do not count: {problems[0]}" + (", ..." if len(problems) > 1 else "."))
+    return found
+
+
+def kinds(counts: dict[str, int]) -> str:
+    """How many of each kind."""
+    return ", ".join(f"{number:,} {kind}" for kind, number in sorted(counts.items()))
+
+
 def into_readme(mark: str, text: str):
     """Puts a text between the marks of benches/README.md, `<!-- MARK: begin -->` and end."""
     path, begin, end = ROOT / "benches/README.md", f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"

@@ -78,11 +78,7 @@ fn http_2_is_chosen_inside_tls(workers: usize) {
     let proxy = Setup::both(&backend)
         .listens(listens)
         .workers(workers)
-        .start_with(|folder, text| {
-            ca.sign(&["a.test"]).place(folder, "a");
-            std::fs::write(folder.join("routes.toml"), text).unwrap();
-            folder.join("routes.toml")
-        });
+        .start_beside(|folder| ca.sign(&["a.test"]).place(folder, "a"));
     let config = |protocols: &[&str]| ca.client(None, protocols);
     let client = Http2::secured(proxy.address(), "a.test", config(&["http/1.1", "h2"]));
     assert_eq!(&client.get("/").body[..], b"ok");

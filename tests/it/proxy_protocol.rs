@@ -127,11 +127,7 @@ fn the_header_comes_before_tls(workers: usize) {
     let proxy = Setup::both(&backend)
         .listens(listens)
         .workers(workers)
-        .start_with(|folder, text| {
-            ca.sign(&["a.test"]).place(folder, "a");
-            std::fs::write(folder.join("routes.toml"), text).unwrap();
-            folder.join("routes.toml")
-        });
+        .start_beside(|folder| ca.sign(&["a.test"]).place(folder, "a"));
     let mut stream = TcpStream::connect(proxy.address()).unwrap();
     stream
         .write_all(b"PROXY TCP4 192.0.2.1 10.0.0.1 1234 80\r\n")

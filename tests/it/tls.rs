@@ -9,7 +9,7 @@ use crate::harness::{
 };
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 with_one_worker_and_with_four!(
     requests_inside_tls_are_served_and_told_to_be,
@@ -30,12 +30,7 @@ const ONE: &str =
 /// A proxy with these listeners; the certificates lie beside its file.
 fn start(backend: &Backend, workers: usize, listens: &str, place: impl FnOnce(&Path)) -> Proxy {
     let setup = Setup::both(backend).workers(workers).listens(listens);
-    setup.start_with(|folder, text| -> PathBuf {
-        place(folder);
-        let file = folder.join("routes.toml");
-        std::fs::write(&file, text).unwrap();
-        file
-    })
+    setup.start_beside(place)
 }
 
 /// What the server shows to a client that asks for this name.
@@ -280,11 +275,7 @@ fn handshakes_that_take_too_long_are_ended(workers: usize) {
         .listens(ONE)
         .set("limits", "tls_timeout = \"200ms\"")
         .workers(workers)
-        .start_with(|folder, text| {
-            ca.sign(&["a.test"]).place(folder, "a");
-            std::fs::write(folder.join("routes.toml"), text).unwrap();
-            folder.join("routes.toml")
-        });
+        .start_beside(|folder| ca.sign(&["a.test"]).place(folder, "a"));
     let mut silent = proxy.client();
     let mut half = proxy.client();
     half.send([22, 3, 1, 2, 0, 1]);

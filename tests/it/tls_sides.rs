@@ -2,12 +2,14 @@
 
 use crate::harness::backend::Seen;
 use crate::harness::door::Handshake;
+use crate::harness::peer::{read_head, switch_and_echo};
 use crate::harness::proxy::nobody;
 use crate::harness::tls::{Authority, Identity, server};
 use crate::harness::{
     Backend, Gate, Peer, Proxy, Reply, Setup, Step, wait_until, with_one_worker_and_with_four,
 };
 use rustls::ServerConfig;
+use std::io::{Read, Write};
 use std::path::Path;
 
 mod files;
@@ -46,12 +48,9 @@ const TLS: &str = "tls = { ca = \"ca.pem\", server_name = \"a.test\" }";
 
 /// A proxy beside whose file lie the authority's certificate and what else is placed.
 fn start(setup: &Setup, ca: &Authority, place: impl FnOnce(&Path)) -> Proxy {
-    setup.start_with(|folder, text| {
+    setup.start_beside(|folder| {
         std::fs::write(folder.join("ca.pem"), ca.pem()).unwrap();
         place(folder);
-        let file = folder.join("routes.toml");
-        std::fs::write(&file, text).unwrap();
-        file
     })
 }
 
@@ -277,7 +276,6 @@ fn addresses_inside_tls_are_checked_and_balanced(workers: usize) {
 }
 
 fn an_answer_whose_end_is_not_told_is_broken(workers: usize) {
-    use std::io::{Read, Write};
     let ca = Authority::new();
     let config = std::sync::Arc::new(shows(&ca, &["a.test"]));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -289,12 +287,7 @@ fn an_answer_whose_end_is_not_told_is_broken(workers: usize) {
         for is_told in [true, false] {
             let session = rustls::ServerConnection::new(config.clone()).unwrap();
             let mut stream = rustls::StreamOwned::new(session, listener.accept().unwrap().0);
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                head.push(byte[0]);
-            }
+            read_head(&mut stream);
             // Its body ends with the connection.
             stream
                 .write_all(b"HTTP/1.1 200 OK\r\n\r\nall of it")
@@ -318,7 +311,6 @@ fn an_answer_whose_end_is_not_told_is_broken(workers: usize) {
 }
 
 fn a_tunnel_goes_inside_tls(workers: usize) {
-    use std::io::{Read, Write};
     let ca = Authority::new();
     let config = std::sync::Arc::new(shows(&ca, &["a.test"]));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -329,32 +321,18 @@ fn a_tunnel_goes_inside_tls(workers: usize) {
     let side = std::thread::spawn(move || {
         let session = rustls::ServerConnection::new(config).unwrap();
         let mut stream = rustls::StreamOwned::new(session, listener.accept().unwrap().0);
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        let switch =
-            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
-        stream.write_all(switch.as_bytes()).unwrap();
-        let mut heard = [0; 4];
-        stream.read_exact(&mut heard).unwrap();
-        stream.write_all(&heard).unwrap();
+        switch_and_echo(&mut stream);
         stream.conn.send_close_notify();
         stream.flush().unwrap();
         // The client's end comes inside TLS too.
-        assert_eq!(stream.read(&mut heard).unwrap(), 0);
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
     });
     let setup = Setup::new(&nobody(), &nobody())
         .workers(workers)
         .instead("old", &url);
     let proxy = start(&setup, &ca, |_| ());
     let mut client = proxy.client();
-    client.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n");
-    assert_eq!(client.head().status, 101);
-    client.send("ping");
-    assert_eq!(client.rest().0, b"ping");
+    assert_eq!(client.switch_and_hear(b"ping").0, b"ping");
     drop(client);
     side.join().unwrap();
 }

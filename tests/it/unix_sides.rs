@@ -1,6 +1,7 @@
 //! Sides at Unix sockets: they are asked like all others, and fail like all others.
 
 use crate::harness::client::Ending;
+use crate::harness::peer::switch_and_echo;
 use crate::harness::proxy::nobody;
 use crate::harness::{Backend, Proxy, Reply, Setup, wait_until, with_one_worker_and_with_four};
 use std::os::unix::net::UnixListener;
@@ -25,12 +26,7 @@ fn setup(workers: usize) -> Setup {
 /// A proxy that starts once `place` has put sockets into its folder.
 fn start<T>(setup: &Setup, place: impl FnOnce(&Path) -> T) -> (Proxy, T) {
     let mut placed = None;
-    let proxy = setup.start_with(|folder, text| {
-        placed = Some(place(folder));
-        let file = folder.join("routes.toml");
-        std::fs::write(&file, text).unwrap();
-        file
-    });
+    let proxy = setup.start_beside(|folder| placed = Some(place(folder)));
     (proxy, placed.unwrap())
 }
 
@@ -169,26 +165,12 @@ fn a_tunnel_leads_to_a_path(workers: usize) {
         UnixListener::bind(folder.join("a.sock")).unwrap()
     });
     let echo = std::thread::spawn(move || {
-        use std::io::{Read, Write};
         let (mut stream, _) = listener.accept().unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        let switch =
-            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
-        stream.write_all(switch.as_bytes()).unwrap();
-        let mut heard = [0; 4];
-        stream.read_exact(&mut heard).unwrap();
-        stream.write_all(&heard).unwrap();
+        switch_and_echo(&mut stream);
     });
     let mut client = proxy.client();
-    client.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n");
-    assert_eq!(client.head().status, 101);
-    client.send("ping");
-    assert_eq!(client.rest(), (b"ping".to_vec(), Ending::Closed));
+    let heard = client.switch_and_hear(b"ping");
+    assert_eq!(heard, (b"ping".to_vec(), Ending::Closed));
     echo.join().unwrap();
 }
 

@@ -64,13 +64,9 @@ def _notes(rows: list[Judged]) -> list[str]:
     for judged in rows:
         row = judged.row
         where = f"{row.attack.title}, {row.rate:g}/s"
-        if row.problem:
-            notes.append(f"{where}: broken off: {' '.join(row.problem.split())}")
-        problems = [window.problem for window in row.windows if window.problem]
-        if problems:
-            notes.append(f"{where}: {len(problems)} of {len(row.windows)} windows do not count: {problems[0]}" + (", ..." if len(problems) > 1 else "."))
+        notes += paper.troubles(where, row.problem, [window.problem for window in row.windows])
         if judged.failed():
-            notes.append(f"{where}: the honest client saw " + ", ".join(f"{number:,} {kind}" for kind, number in sorted(judged.failed().items())) + ".")
+            notes.append(f"{where}: the honest client saw " + paper.kinds(judged.failed()) + ".")
         if judged.end_word() == "missed":
             notes.append(f"{where}: a connection of the attacker stood for {row.fate['oldest_s']:.1f} s; {row.attack.within:g} s are allowed.")
         if row.refused:

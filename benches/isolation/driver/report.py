@@ -75,15 +75,11 @@ def _notes(rows: list[Judged]) -> list[str]:
     for judged in rows:
         row = judged.row
         where = f"{row.fault.title}, {TITLES[row.proxy]}"
-        if row.problem:
-            notes.append(f"{where}: broken off: {' '.join(row.problem.split())}")
-        problems = [window.problem for window in row.windows if window.problem]
-        if problems:
-            notes.append(f"{where}: {len(problems)} of {len(row.windows)} windows do not count: {problems[0]}" + (", ..." if len(problems) > 1 else "."))
+        notes += paper.troubles(where, row.problem, [window.problem for window in row.windows])
         if row.windows and judged.crowded():
             notes.append(f"{where}: memory is not judged: in the first window, with the shadow off, {row.windows[0].opened:,} connections were added.")
         if judged.errors():
-            notes.append(f"{where}: the client saw " + ", ".join(f"{number:,} {kind}" for kind, number in sorted(judged.errors().items())) + ".")
+            notes.append(f"{where}: the client saw " + paper.kinds(judged.errors()) + ".")
         notes += [f"{where}: counted wrongly: {wrong}." for wrong in row.miscounted]
     for row in (judged.row for judged in rows if judged.row.counts):
         counted = row.counts

@@ -361,6 +361,15 @@ impl Client {
         }
     }
 
+    /// Asks to switch, says something, and hears the rest: the other end of [`super::peer::switch_and_echo`].
+    #[track_caller]
+    pub(crate) fn switch_and_hear(&mut self, said: &[u8]) -> (Vec<u8>, Ending) {
+        self.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n");
+        assert_eq!(self.head().status, 101);
+        self.send(said);
+        self.rest()
+    }
+
     /// Everything until the other end closes, and how it did.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> (Vec<u8>, Ending) {

@@ -41,6 +41,29 @@ pub(crate) fn send(text: impl Into<Vec<u8>>) -> Step {
     Step::Send(text.into())
 }
 
+/// Reads one head of a connection that follows no script, and no further.
+#[track_caller]
+pub(crate) fn read_head(stream: &mut impl Read) -> Vec<u8> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    head
+}
+
+/// Switches as a request asks, and says again the four bytes that come then.
+#[track_caller]
+pub(crate) fn switch_and_echo(stream: &mut (impl Read + Write)) {
+    read_head(stream);
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    stream.write_all(switch.as_bytes()).unwrap();
+    let mut heard = [0; 4];
+    stream.read_exact(&mut heard).unwrap();
+    stream.write_all(&heard).unwrap();
+}
+
 /// What a peer saw on one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contact {

@@ -163,6 +163,17 @@ impl Setup {
     pub(crate) fn start_with(&self, place: impl FnOnce(&Path, &str) -> PathBuf) -> Proxy {
         Proxy::start_with(&self.text(), place)
     }
+
+    /// With other files beside its own.
+    #[track_caller]
+    pub(crate) fn start_beside(&self, place: impl FnOnce(&Path)) -> Proxy {
+        self.start_with(|folder, text| {
+            place(folder);
+            let file = folder.join("routes.toml");
+            std::fs::write(&file, text).unwrap();
+            file
+        })
+    }
 }
 
 /// The one place that knows how the proxy is started.

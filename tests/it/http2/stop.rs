@@ -34,11 +34,7 @@ impl Started {
             .listens(&format!("{{ address = \"{address}\", {terms} }}"))
             .set("server", server)
             .workers(workers)
-            .start_with(|folder, text| {
-                ca.sign(&["a.test"]).place(folder, "a");
-                std::fs::write(folder.join("routes.toml"), text).unwrap();
-                folder.join("routes.toml")
-            });
+            .start_beside(|folder| ca.sign(&["a.test"]).place(folder, "a"));
         Self { proxy, ca, secure }
     }
 

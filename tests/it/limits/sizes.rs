@@ -4,7 +4,7 @@ use super::{rejected, wait_for_rejected};
 use crate::harness::client::Ending;
 use crate::harness::peer::send;
 use crate::harness::{
-    Backend, Client, Peer, Setup, Step, wait_until, with_one_worker_and_with_four,
+    Answer, Backend, Client, Peer, Proxy, Setup, Step, wait_until, with_one_worker_and_with_four,
 };
 
 with_one_worker_and_with_four!(
@@ -16,6 +16,19 @@ with_one_worker_and_with_four!(
     a_body_for_the_key_that_is_too_large_is_refused,
     an_edit_counts_for_new_connections,
 );
+
+fn limited(backend: &Backend, workers: usize, limits: &str) -> Proxy {
+    Setup::both(backend)
+        .workers(workers)
+        .set("limits", limits)
+        .start()
+}
+
+#[track_caller]
+fn assert_refused(answer: &Answer, status: u16, code: &str) {
+    let found = (answer.status, answer.json());
+    assert_eq!((found.0, found.1["code"].as_str()), (status, Some(code)));
+}
 
 /// A request without a body that hyper answers itself, or lets pass.
 #[track_caller]
@@ -30,10 +43,7 @@ fn status_of(mut client: Client, request: String) -> u16 {
 
 fn heads_have_a_size(workers: usize) {
     let backend = Backend::text("ok");
-    let proxy = Setup::both(&backend)
-        .workers(workers)
-        .set("limits", "head_size = \"2KiB\"")
-        .start();
+    let proxy = limited(&backend, workers, "head_size = \"2KiB\"");
     let bare = "GET / HTTP/1.1\r\nhost: a\r\nx: \r\n\r\n".len();
     let head = |size: usize| {
         let filling = "x".repeat(size - bare);
@@ -69,18 +79,16 @@ fn heads_have_so_many_fields(workers: usize) {
 
 fn targets_have_a_length(workers: usize) {
     let backend = Backend::text("ok");
-    let proxy = Setup::both(&backend)
-        .workers(workers)
-        .set("limits", "uri_size = \"100B\"\nhead_size = \"128KiB\"")
-        .start();
+    let proxy = limited(
+        &backend,
+        workers,
+        "uri_size = \"100B\"\nhead_size = \"128KiB\"",
+    );
     let mut client = proxy.client();
     let target = |length: usize| format!("/{}", "x".repeat(length - 1));
     assert_eq!(client.get(&target(100)).status, 200);
     let refused = client.get(&target(101));
-    assert_eq!(
-        (refused.status, refused.json()["code"].as_str()),
-        (414, Some("uri_too_long"))
-    );
+    assert_refused(&refused, 414, "uri_too_long");
     assert_eq!(client.get(&target(100)).status, 200, "it goes on");
     // Longer than hyper takes: its own answer counts as well.
     let head = format!("GET {} HTTP/1.1\r\nhost: a\r\n\r\n", target(70_000));
@@ -91,10 +99,7 @@ fn targets_have_a_length(workers: usize) {
 
 fn a_body_that_is_announced_as_too_large_is_refused(workers: usize) {
     let backend = Backend::text("ok");
-    let proxy = Setup::both(&backend)
-        .workers(workers)
-        .set("limits", "body_size = \"10B\"")
-        .start();
+    let proxy = limited(&backend, workers, "body_size = \"10B\"");
     let mut client = proxy.client();
     assert_eq!(client.request("POST", "/", &[], b"0123456789").text(), "ok");
     for expect in ["", "expect: 100-continue\r\n"] {
@@ -103,10 +108,7 @@ fn a_body_that_is_announced_as_too_large_is_refused(workers: usize) {
             "POST / HTTP/1.1\r\nhost: a\r\n{expect}content-length: 11\r\n\r\n"
         ));
         let refused = client.answer("POST");
-        assert_eq!(
-            (refused.status, refused.json()["code"].as_str()),
-            (413, Some("body_too_large"))
-        );
+        assert_refused(&refused, 413, "body_too_large");
         assert_eq!(refused.interim, [0; 0], "nobody is told to go on");
         assert_eq!(client.rest().0, b"");
     }
@@ -116,10 +118,7 @@ fn a_body_that_is_announced_as_too_large_is_refused(workers: usize) {
 
 fn a_body_that_turns_out_too_large_is_broken_off(workers: usize) {
     let backend = Backend::text("ok");
-    let proxy = Setup::both(&backend)
-        .workers(workers)
-        .set("limits", "body_size = \"10B\"")
-        .start();
+    let proxy = limited(&backend, workers, "body_size = \"10B\"");
     let mut client = proxy.client();
     let head = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
     client.send(format!("{head}5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"));
@@ -135,10 +134,7 @@ fn a_body_that_turns_out_too_large_is_broken_off(workers: usize) {
         let mut client = proxy.client();
         client.send(format!("{head}{rest}"));
         let refused = client.answer("POST");
-        assert_eq!(
-            (refused.status, refused.json()["code"].as_str()),
-            (413, Some("body_too_large"))
-        );
+        assert_refused(&refused, 413, "body_too_large");
         assert_eq!(client.rest().0, b"");
         wait_for_rejected(&proxy, "body_too_large", (number + 1) as f64);
     }
@@ -161,10 +157,7 @@ fn a_body_for_the_key_that_is_too_large_is_refused(workers: usize) {
     let mut client = proxy.client();
     client.send("POST /search HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nb\r\n{\"id\":1}   \r\n0\r\n\r\n");
     let refused = client.answer("POST");
-    assert_eq!(
-        (refused.status, refused.json()["code"].as_str()),
-        (413, Some("body_too_large"))
-    );
+    assert_refused(&refused, 413, "body_too_large");
     wait_for_rejected(&proxy, "body_too_large", 1.0);
     let answered = [("route", "search"), ("code_class", "4xx")];
     assert_eq!(
@@ -178,10 +171,7 @@ fn a_body_for_the_key_that_is_too_large_is_refused(workers: usize) {
 
 fn an_edit_counts_for_new_connections(workers: usize) {
     let backend = Backend::text("ok");
-    let proxy = Setup::both(&backend)
-        .workers(workers)
-        .set("limits", "head_fields = 2\nbody_size = \"1B\"")
-        .start();
+    let proxy = limited(&backend, workers, "head_fields = 2\nbody_size = \"1B\"");
     let mut before = proxy.client();
     assert_eq!(before.get("/").status, 200);
     proxy.edit(

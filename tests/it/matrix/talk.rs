@@ -5,6 +5,7 @@ use crate::harness::http2::{Http2, head};
 use crate::harness::tls::Authority;
 use crate::harness::{Client, Gate, Proxy, Setup};
 use bytes::Bytes;
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// What a client speaks.
@@ -86,14 +87,8 @@ impl Speaks {
                 r#"{ address = "127.0.0.1:0", tls = { certificates = [{ cert = "a.pem", key = "a.key" }] } }"#
             }
         };
-        setup.listens(listens).start_with(|folder, text| {
-            let identity = authority().sign(&[NAME]);
-            std::fs::write(folder.join("a.pem"), identity.cert).unwrap();
-            std::fs::write(folder.join("a.key"), identity.key).unwrap();
-            let file = folder.join("routes.toml");
-            std::fs::write(&file, text).unwrap();
-            file
-        })
+        let place = |folder: &Path| authority().sign(&[NAME]).place(folder, "a");
+        setup.listens(listens).start_beside(place)
     }
 
     pub(super) fn connect(self, proxy: &Proxy) -> Talk {
