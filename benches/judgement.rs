@@ -6,9 +6,18 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+#[path = "judgement/noise.rs"]
+mod noise;
+
 fn main() {
     divan::main();
     compare::ratio::print();
+    if !std::env::args()
+        .skip(1)
+        .any(|argument| argument != "--bench")
+    {
+        noise::print(compare::bodies, &compare::headers());
+    }
 }
 
 /// Who serves: match, key, decision and sampling of one request.
@@ -202,7 +211,13 @@ mod compare {
         value
     }
 
-    fn headers() -> HeaderMap {
+    /// A document, the same with its names in another order, and the same with one text changed.
+    pub(crate) fn bodies(size: usize) -> [Vec<u8>; 3] {
+        let old = document(size);
+        [bytes(&old), bytes(&reordered(&old)), bytes(&changed(&old))]
+    }
+
+    pub(crate) fn headers() -> HeaderMap {
         let json = HeaderValue::from_static("application/json");
         HeaderMap::from_iter([(CONTENT_TYPE, json)])
     }

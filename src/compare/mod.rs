@@ -4,6 +4,9 @@
 //! `equal` says whether two documents are equal under the rules, `diff` says where they are not and how one becomes the other (`patch`). `align` and
 //! `sequence` find which elements of two arrays belong together, `parts` which names of two objects; `view` is a document seen through the rules, and
 //! `effort` what may be spent. `lockstep` stands before all that: it knows most equal answers with one document, reading the other beside it.
+//!
+//! A mismatch may be asked again: [`recheck`] says what that has shown, and [`noise`] what a route's paths do by themselves, as far as many outcomes can
+//! tell: by [`shape`], and as rates of the [`trials`] that there were.
 
 mod align;
 pub mod coding;
@@ -13,12 +16,14 @@ mod equal;
 pub mod finding;
 mod lockstep;
 pub mod media;
+pub mod noise;
 mod parts;
 mod patch;
 pub mod recheck;
 pub mod rules;
 mod sequence;
 pub mod shape;
+pub mod trials;
 pub mod verdict;
 mod view;
 

@@ -58,6 +58,21 @@ pub struct Again {
     pub paths: Vec<PathAgain>,
 }
 
+impl Again {
+    /// What this look and an earlier one of the same pair, after its first, say together: a path stands one way round only if it has stood so each
+    /// time. Sides that are exchangeable stand either way round twice as seldom with each look, while one that stands by its answer always does so.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self) -> Self {
+        for path in &mut self.paths {
+            let before = earlier.paths.iter().find(|other| other.path == path.path);
+            if before.is_some_and(|before| before.orientation != path.orientation) {
+                path.orientation = Orientation::Neither;
+            }
+        }
+        self
+    }
+}
+
 /// Compares the answers of two looks by a route's rules. `found` is what the first look's comparison found. Fails if answers can't be compared any
 /// more: then nothing is known that was not known before.
 pub fn look_again(

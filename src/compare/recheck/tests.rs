@@ -233,6 +233,32 @@ fn each_path_has_its_own_orientation() {
 }
 
 #[test]
+fn looks_in_a_row_have_to_agree() {
+    let first = [r#"{"a":1,"b":1}"#, r#"{"a":2,"b":2}"#];
+    let stays = again([first[0], first[1], first[0], first[1]], "");
+    let turns = again(
+        [first[0], first[1], r#"{"a":1,"b":2}"#, r#"{"a":2,"b":1}"#],
+        "",
+    );
+    let orientations =
+        |again: Again| -> Vec<_> { again.paths.iter().map(|path| path.orientation).collect() };
+    use Orientation::{Aligned, Crossed, Neither};
+    assert_eq!(
+        orientations(stays.clone().after(&stays)),
+        [Aligned, Aligned]
+    );
+    assert_eq!(
+        orientations(turns.clone().after(&turns)),
+        [Aligned, Crossed]
+    );
+    assert_eq!(
+        orientations(turns.clone().after(&stays)),
+        [Aligned, Neither]
+    );
+    assert_eq!(orientations(stays.after(&turns)), [Aligned, Neither]);
+}
+
+#[test]
 fn what_was_seen_is_the_first_place_out_of_shape() {
     let again = again(
         [r#"[{"t":1},{"t":5}]"#, r#"[{"t":2},{"t":null}]"#, "1", "2"],
