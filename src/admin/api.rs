@@ -3,7 +3,7 @@
 use crate::admin::readiness::Readiness;
 use crate::plan::Live;
 use crate::store::samples::Samples;
-use crate::store::{Mismatches, StateDir};
+use crate::store::{Causes, Mismatches, StateDir};
 use crate::telemetry::Telemetry;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub struct Admin {
     pub mismatches: Arc<Mismatches>,
     /// Pairs that differed, with both answers.
     pub samples: Arc<Samples>,
+    /// What mismatches have in common.
+    pub causes: Arc<Causes>,
     /// Where the override is kept.
     pub state: Arc<StateDir>,
     /// Whether clients are served.

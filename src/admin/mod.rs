@@ -6,8 +6,10 @@
 
 mod access;
 mod api;
+mod causes;
 mod config;
 mod health;
+mod input;
 mod mismatches;
 mod overrule;
 mod query;

@@ -5,6 +5,7 @@
 
 use crate::admin::api::Admin;
 use crate::admin::config::ConfigView;
+use crate::admin::input;
 use crate::admin::refusal::Refusal;
 use crate::side::Side;
 use crate::store::{SavedOverride, rfc3339};
@@ -12,21 +13,9 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
-use std::time::Duration;
-use tokio::time::timeout;
 
-/// Bytes of a request's body.
-const BODY_LIMIT: usize = 16 * 1024;
-/// For a request's body to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// For the state directory to take the change; a disk that hangs must not keep the answer back.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Characters of a reason.
 const REASON_LIMIT: usize = 1_000;
 
@@ -35,7 +24,7 @@ pub(super) async fn put(
     State(admin): State<Admin>,
     body: Body,
 ) -> Result<Json<ConfigView>, Refusal> {
-    let asked = Asked::parse(&read(body).await?)?;
+    let asked = Asked::parse(&input::read(body).await?)?;
     let plan = admin.live.snapshot();
     if let Some(name) = &asked.route
         && !plan.settings.routes.iter().any(|route| route.name == *name)
@@ -44,7 +33,7 @@ pub(super) async fn put(
             "`route` must be null, for everything, or the name of a route of the file.",
         ));
     }
-    let at = rfc3339(now());
+    let at = rfc3339(input::now());
     tracing::warn!(serve = %asked.serve, route = asked.route.as_deref(), reason = asked.reason, "override set");
     let saved = SavedOverride {
         serve: asked.serve,
@@ -73,48 +62,17 @@ pub(super) async fn delete(State(admin): State<Admin>) -> Response {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an override shows when it was set"
-)]
-fn now() -> jiff::Timestamp {
-    jiff::Timestamp::now()
-}
-
 /// Makes the file say what is in force; false if it can't.
 async fn keep(admin: Admin) -> bool {
-    let writing = tokio::task::spawn_blocking(move || {
-        let kept = admin
-            .state
-            .keep_override(|| admin.live.snapshot().overrule.clone());
-        if let Err(error) = &kept {
-            let source = std::error::Error::source(error).map(ToString::to_string);
-            tracing::error!(%error, source, "the override acts, but will not survive a restart");
-        }
-        kept.is_ok()
-    });
-    matches!(timeout(WRITE_TIMEOUT, writing).await, Ok(Ok(true)))
-}
-
-async fn read(body: Body) -> Result<Bytes, Refusal> {
-    match timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            "The body may hold 16 KiB.",
-        )),
-        Ok(Err(_)) => Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "body",
-            "The body broke off.",
-        )),
-        Err(_) => Err(Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_timeout",
-            "The body did not arrive within 10 seconds.",
-        )),
-    }
+    input::keep(
+        "the override acts, but will not survive a restart",
+        move || {
+            admin
+                .state
+                .keep_override(|| admin.live.snapshot().overrule.clone())
+        },
+    )
+    .await
 }
 
 /// What the body asks for.
@@ -125,42 +83,17 @@ struct Asked {
     reason: String,
 }
 
-/// What refuses a body that says something twice, as `Value` does not: which side it means is not to be guessed.
-#[derive(Deserialize)]
-struct Once {
-    #[serde(rename = "serve")]
-    _serve: Option<IgnoredAny>,
-    #[serde(rename = "route")]
-    _route: Option<IgnoredAny>,
-    #[serde(rename = "reason")]
-    _reason: Option<IgnoredAny>,
-}
-
 impl Asked {
     fn parse(body: &[u8]) -> Result<Self, Refusal> {
-        let document: Value = serde_json::from_slice(body).map_err(|error| {
-            let detail = format!(
-                "The body is no JSON document (line {}, column {}).",
-                error.line(),
-                error.column()
-            );
-            Refusal::new(StatusCode::BAD_REQUEST, "json", detail)
-        })?;
-        let Value::Object(members) = document else {
-            return Err(unusable(
-                "The body must be an object with `serve`, `route` and `reason`.",
-            ));
-        };
-        if serde_json::from_slice::<Once>(body).is_err() {
-            return Err(unusable("The body may hold each member once."));
-        }
         let (mut serve, mut route, mut reason) = (None, None, String::new());
-        for (name, value) in members {
+        for (name, value) in input::members(body, "override")? {
             match (&*name, value) {
                 ("serve", Value::String(text)) => serve = text.parse().ok(),
                 ("route", Value::String(text)) => route = Some(text),
                 ("route", Value::Null) => {}
-                ("reason", Value::String(text)) if is_reason(&text) => reason = text,
+                ("reason", Value::String(text)) if input::is_line(&text, REASON_LIMIT) => {
+                    reason = text
+                }
                 ("serve", _) => {}
                 ("route", _) => return Err(unusable("`route` must be null or a text.")),
                 ("reason", _) => {
@@ -182,11 +115,6 @@ impl Asked {
             reason,
         })
     }
-}
-
-/// Reasons are shown in logs and on terminals: no line breaks, no escape sequences.
-fn is_reason(text: &str) -> bool {
-    text.chars().count() <= REASON_LIMIT && !text.chars().any(char::is_control)
 }
 
 fn unusable(detail: &'static str) -> Refusal {

@@ -2,11 +2,13 @@
 
 use crate::admin::api::Admin;
 use crate::admin::refusal::Refusal;
-use crate::admin::{access, config, health, mismatches, overrule, routes, samples, upstreams};
+use crate::admin::{
+    access, causes, config, health, mismatches, overrule, routes, samples, upstreams,
+};
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::{get, put};
+use axum::routing::{get, post, put};
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{StatusCode, header};
 
@@ -16,6 +18,8 @@ pub fn router(admin: Admin) -> Router {
     let overrule = put(overrule::put)
         .delete(overrule::delete)
         .route_layer(from_fn_with_state(admin.clone(), access::change));
+    let acknowledge =
+        post(causes::acknowledge).route_layer(from_fn_with_state(admin.clone(), access::change));
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
@@ -25,6 +29,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/upstreams", get(upstreams::upstreams))
         .route("/api/mismatches", get(mismatches::mismatches))
         .route("/api/samples", get(samples::samples))
+        .route("/api/causes", get(causes::causes))
+        .route("/api/causes/{id}/ack", acknowledge)
         .route("/api/override", overrule)
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -34,7 +40,7 @@ pub fn router(admin: Admin) -> Router {
 }
 
 async fn not_found() -> Refusal {
-    let detail = "There are /livez, /readyz, /metrics, /api/config, /api/routes, /api/upstreams, /api/mismatches, /api/samples and /api/override.";
+    let detail = "There are /livez, /readyz, /metrics, /api/config, /api/routes, /api/upstreams, /api/mismatches, /api/samples, /api/causes, /api/causes/ID/ack and /api/override.";
     Refusal::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 

@@ -10,7 +10,7 @@ use crate::config;
 use crate::plan::Live;
 use crate::side::Side;
 use crate::store::samples::{Bounds, Samples};
-use crate::store::{Answered, FieldRow, KeyText, Mismatch, Mismatches, Redactor, StateDir};
+use crate::store::{Answered, Causes, FieldRow, KeyText, Mismatch, Mismatches, Redactor, StateDir};
 use crate::telemetry::{CodeClass, Dropped, Role, ServedBy, Telemetry};
 use http::Method;
 use serde_json::{Value, json};
@@ -93,6 +93,7 @@ impl Rig {
             )),
             telemetry,
             mismatches: Arc::new(Mismatches::new()),
+            causes: Arc::new(Causes::default()),
             state,
             readiness: Readiness::new(),
             address: listener.local_addr().unwrap(),
@@ -371,6 +372,7 @@ fn mismatches_newest_first() {
             patch_exact: false,
             patch_truncated: false,
             redacted: true,
+            marks: Vec::new(),
         });
     }
     let ids = |query: &str| -> Vec<u64> {

@@ -49,6 +49,7 @@ pub(super) fn begin(
         telemetry: Arc::clone(&shared.telemetry),
         mismatches: Arc::clone(&shared.mismatches),
         samples: Arc::clone(&shared.samples),
+        causes: Arc::clone(&shared.causes),
         state: Arc::clone(&shared.state),
         readiness: shared.readiness.clone(),
         address: listener.local_addr()?,

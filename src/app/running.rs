@@ -11,7 +11,7 @@ use crate::message::capture::Budget;
 use crate::plan::Live;
 use crate::proxy::accept::Stop;
 use crate::store::samples::Samples;
-use crate::store::{Mismatches, StateDir};
+use crate::store::{Causes, Mismatches, StateDir};
 use crate::telemetry::Telemetry;
 use std::future::pending;
 use std::net::SocketAddr;
@@ -28,6 +28,7 @@ pub(super) struct Shared {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) mismatches: Arc<Mismatches>,
     pub(super) samples: Arc<Samples>,
+    pub(super) causes: Arc<Causes>,
     pub(super) shadow_memory: Arc<Budget>,
     pub(super) state: Arc<StateDir>,
     pub(super) readiness: Readiness,

@@ -15,7 +15,7 @@ use crate::plan::Live;
 use crate::proxy::accept::{Stop, inlet};
 use crate::proxy::{BodyMemory, Doorkeeper, WorkerParts};
 use crate::shadow::{Lab, Offers};
-use crate::store::{Mismatches, Redactor, StateDir};
+use crate::store::{Causes, Mismatches, Redactor, StateDir};
 use crate::telemetry::Telemetry;
 use std::io;
 use std::sync::Arc;
@@ -74,10 +74,24 @@ pub fn start(start: Start) -> Result<Running, StartError> {
     }
     let (offers, queues) = Offers::channel();
     let mismatches = Arc::new(Mismatches::new());
+    let acks = state.load_acks().unwrap_or_else(|error| {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "what was said of causes can't be read; all of them are open"
+        );
+        Vec::new()
+    });
+    let causes = Arc::new(Causes::new(acks));
     let shadow_memory = Arc::clone(offers.budget());
     let redactor = Arc::new(Redactor::new()?);
     let samples = samples::start(&live, &state, &redactor, &telemetry)?;
-    let lab = Lab::new(&offers, Arc::clone(&mismatches), redactor, &samples);
+    let lab = Lab::new(
+        &offers,
+        Arc::clone(&mismatches),
+        Arc::clone(&causes),
+        redactor,
+        &samples,
+    );
     let parts = WorkerParts {
         live: Arc::clone(&live),
         telemetry: Arc::clone(&telemetry),
@@ -95,6 +109,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         telemetry,
         mismatches,
         samples,
+        causes,
         shadow_memory,
         state,
         readiness: Readiness::new(),

@@ -2,6 +2,7 @@
 
 use crate::cli::output::{self, Output, OutputArg, Status};
 use crate::cli::proxy::ProxyArg;
+use crate::cli::words::word;
 use anyhow::Result;
 use clap::Args;
 use comfy_table::{Table, presets};
@@ -99,16 +100,6 @@ fn text(answer: &Value) -> String {
     lines.join("\n")
 }
 
-/// A value as one word: a redacted one by its hash, so that equal ones can be recognised.
-fn word(value: &Value) -> String {
-    match (value, value["hash"].as_str()) {
-        (Value::String(text), _) => printable(text),
-        (Value::Null, _) => "-".to_owned(),
-        (_, Some(hash)) => format!("#{}", printable(hash)),
-        (other, None) => other.to_string(),
-    }
-}
-
 fn differences(fields: &Value) -> String {
     let fields = fields.as_array().map(Vec::as_slice).unwrap_or_default();
     let shown = fields
@@ -120,13 +111,6 @@ fn differences(fields: &Value) -> String {
         shown.push(format!("and {} more", fields.len() - shown.len()));
     }
     shown.join(", ")
-}
-
-/// What a backend answered must not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

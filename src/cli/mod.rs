@@ -4,6 +4,7 @@
 //! another way says so itself.
 
 mod bucket;
+mod causes;
 mod check;
 mod client;
 mod demo;
@@ -18,6 +19,7 @@ mod run;
 mod salvage;
 mod set;
 mod surroundings;
+mod words;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -44,6 +46,7 @@ Examples:
   crossfade explain GET /contents/0ad/tags     who would serve this request, and why?
   crossfade set content-tags percent=25        move a quarter of the keys to the new side
   crossfade mismatches --route content-tags    where do the two sides differ?
+  crossfade causes                             how many defects are all those mismatches?
   crossfade rollback --reason 'wrong prices'   everything back to the old side, at once
 
 Exit status:
@@ -62,6 +65,7 @@ enum Command {
     Set(set::Set),
     Rollback(rollback::Rollback),
     Mismatches(mismatches::Mismatches),
+    Causes(causes::Causes),
 }
 
 /// Does what the arguments (the program's name first) ask; returns the exit status.
@@ -88,6 +92,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Set(command) => command.run(),
         Command::Rollback(command) => Ok(command.run()),
         Command::Mismatches(command) => command.run(),
+        Command::Causes(command) => command.run(),
     };
     match result {
         Ok(status) => status.into(),

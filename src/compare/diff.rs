@@ -4,6 +4,7 @@
 //! A part that is equal is looked at once and not walked again, so the walk is linear; what alignment costs beyond that has a budget.
 
 use crate::compare::align::{Alignment, may_be_permutation, multiset};
+use crate::compare::change::{Change, Form};
 use crate::compare::equal::{Judge, Pairs};
 use crate::compare::finding::{Divergence, Kind};
 use crate::compare::parts::{ArrayRule, Member, Members};
@@ -15,7 +16,7 @@ use crate::json::location::Part;
 use crate::json::{Location, Value};
 use std::collections::BTreeMap;
 
-/// Places kept of one path and kind.
+/// Places kept of one path, kind and shape of change.
 const MAX_PLACES: usize = 16;
 /// Divergences kept in all.
 pub(crate) const MAX_DIVERGENCES: usize = 1_000;
@@ -55,8 +56,8 @@ struct Walk<'v> {
     /// Where the walk is in old.
     location: Location<'v>,
     divergences: Vec<Divergence>,
-    /// How often a shape of path and a kind were found.
-    places: BTreeMap<(u64, Kind), usize>,
+    /// How often a shape of path, a kind and a shape of change were found.
+    places: BTreeMap<(u64, Kind, Form), usize>,
     patch: Builder<'v>,
     contradictory: bool,
     /// Values that may still be compared without a hash that says they are equal.
@@ -103,25 +104,25 @@ impl<'v> Walk<'v> {
 
     fn objects(&mut self, old: At<'v>, new: At<'v>) {
         let names_are_data = old.mark().map || new.mark().map;
-        for member in Members::of(old, new) {
+        let members = Members::of(old, new);
+        let renamed = renamed(&members, self.judge);
+        for (place, member) in members.iter().enumerate() {
             self.location.push(if names_are_data {
                 Part::Entry(member.name)
             } else {
                 Part::Member(member.name)
             });
-            self.member(&member);
+            self.member(member, renamed.contains(&place));
             self.location.pop();
         }
     }
 
-    fn member(&mut self, member: &Member<'v>) {
+    fn member(&mut self, member: &Member<'v>, renamed: bool) {
         if self.judge.is_contradictory(member) {
             if !self.judge.member_equal(member) {
                 self.contradictory = true;
-                {
-                    let (old, new) = member.last();
-                    self.found(Kind::Duplicate, old, new);
-                }
+                let (old, new) = member.last();
+                self.changed(Kind::Duplicate, Form::Duplicate.into(), old, new);
                 match member.last() {
                     (Some(_), Some(new)) => self.patch.replace(&self.location, new),
                     (None, Some(new)) => self.patch.add(&self.location, new),
@@ -130,14 +131,18 @@ impl<'v> Walk<'v> {
             }
             return;
         }
+        let change = || match renamed {
+            true => Form::Renamed.into(),
+            false => Change::between(member.old, member.new),
+        };
         match (member.old, member.new) {
             (Some(old), Some(new)) => self.values(old, new),
             (Some(old), None) => {
-                self.found(Kind::Missing, Some(old), None);
+                self.changed(Kind::Missing, change(), Some(old), None);
                 self.patch.remove(&self.location);
             }
             (None, Some(new)) => {
-                self.found(Kind::Extra, None, Some(new));
+                self.changed(Kind::Extra, change(), None, Some(new));
                 self.patch.add(&self.location, new);
             }
             (None, None) => {}
@@ -161,7 +166,7 @@ impl<'v> Walk<'v> {
         let middle = pairs.middle(front, back);
         let several = middle.old.len() > 1 && middle.new.len() > 1;
         if several && may_be_permutation(&middle) && multiset(&middle).is_complete() {
-            self.found(Kind::Order, Some(old), Some(new));
+            self.changed(Kind::Order, Form::Reordered.into(), Some(old), Some(new));
             self.patch.replace(&self.location, new);
             return;
         }
@@ -206,7 +211,12 @@ impl<'v> Walk<'v> {
     fn by_position(&mut self, arrays: &Arrays<'v>, pairs: &Pairs<'v>) {
         let (old_len, new_len) = (pairs.old.len(), pairs.new.len());
         if old_len != new_len {
-            self.found(Kind::Length, Some(arrays.old), Some(arrays.new));
+            self.changed(
+                Kind::Length,
+                Form::Length.into(),
+                Some(arrays.old),
+                Some(arrays.new),
+            );
         }
         let both = old_len.min(new_len);
         for index in 0..both {
@@ -259,12 +269,16 @@ impl<'v> Walk<'v> {
     }
 
     fn found(&mut self, kind: Kind, old: Option<At<'v>>, new: Option<At<'v>>) {
+        self.changed(kind, Change::between(old, new), old, new);
+    }
+
+    fn changed(&mut self, kind: Kind, change: Change, old: Option<At<'v>>, new: Option<At<'v>>) {
         if self.divergences.len() >= MAX_DIVERGENCES {
             return;
         }
         let places = self
             .places
-            .entry((self.location.shape(), kind))
+            .entry((self.location.shape(), kind, change.form))
             .or_default();
         *places += 1;
         if *places > MAX_PLACES {
@@ -281,9 +295,40 @@ impl<'v> Walk<'v> {
                 at,
                 kind,
                 seen: [Seen::at(old), Seen::at(new)],
+                change,
             });
         }
     }
+}
+
+/// Places of those members that have another name on the other side: one is missing there, and one is extra that has the same value. Small values are
+/// equal by chance.
+fn renamed<'v>(members: &[Member<'v>], judge: Judge<'v>) -> Vec<usize> {
+    let says_much = |at: At<'v>| match at.value() {
+        Value::Null | Value::Bool(_) => false,
+        Value::Number(text) | Value::String(text) => text.len() > 2,
+        Value::Array | Value::Object => at.size() > 1,
+    };
+    let mut renamed = Vec::new();
+    let mut extra: Vec<_> = (0..members.len())
+        .filter(|&place| members[place].old.is_none())
+        .collect();
+    if extra.is_empty() || extra.len() > MAX_PLACES {
+        return renamed;
+    }
+    for (place, member) in members.iter().enumerate() {
+        let (Some(old), None) = (member.old.filter(|old| says_much(*old)), member.new) else {
+            continue;
+        };
+        let twin = extra.iter().position(|&other| {
+            let new = members[other].new;
+            new.is_some_and(|new| new.hash() == old.hash() && judge.equal(old, new))
+        });
+        if let Some(twin) = twin {
+            renamed.extend([place, extra.swap_remove(twin)]);
+        }
+    }
+    renamed
 }
 
 fn is_container(at: At<'_>) -> bool {

@@ -1,5 +1,6 @@
 //! The words of a judgement: verdicts, reasons, kinds of differences.
 
+use crate::compare::change::Change;
 use crate::compare::shape::Seen;
 
 /// What a pair is.
@@ -160,18 +161,21 @@ pub struct Divergence {
     pub kind: Kind,
     /// What was there in old and in new.
     pub seen: [Seen; 2],
+    /// How one became the other.
+    pub change: Change,
 }
 
 impl Divergence {
     /// A difference that is not within a document: its path is where it was.
     #[must_use]
-    pub fn whole(path: impl Into<String>, kind: Kind, seen: [Seen; 2]) -> Self {
+    pub fn whole(path: impl Into<String>, kind: Kind, seen: [Seen; 2], change: Change) -> Self {
         let path = path.into();
         Self {
             at: path.clone(),
             path,
             kind,
             seen,
+            change,
         }
     }
 }
@@ -182,7 +186,7 @@ pub struct Comparison {
     /// Match, mismatch or incomparable.
     pub verdict: Verdict,
     /// The differences: headers first, then the body's in the order of old, with what is extra behind its neighbours; none unless the verdict is
-    /// mismatch. Of each path and kind the first 16 places stand here, and at most 1,000 in all, so that a thousand equal ones can't hide another;
+    /// mismatch. Of each path, kind and shape of change the first 16 places stand here, and at most 1,000 in all, so that a thousand equal ones can't hide another;
     /// a pair counts once for each path and kind, however many places it has.
     pub divergences: Vec<Divergence>,
     /// RFC 6902 from old to new; `None` unless the verdict is mismatch and both bodies were read as JSON.

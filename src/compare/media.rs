@@ -56,7 +56,7 @@ pub fn same_field(name: &HeaderName, old: &HeaderMap, new: &HeaderMap) -> bool {
 }
 
 /// The lines of a field as one. Bytes beyond ASCII are kept apart from each other, whatever they mean.
-fn combined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+pub(super) fn combined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let mut lines = headers.get_all(name).iter().peekable();
     lines.peek()?;
     let text = |line: &http::HeaderValue| -> String {

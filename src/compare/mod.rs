@@ -1,7 +1,8 @@
 //! Do two answers say the same? Rules, alignment, divergences, verdicts. Pure.
 //!
 //! From the outside in: [`verdict`] judges a pair of answers, [`coding`] and [`media`] bring bodies and headers to a form that can be compared,
-//! `equal` says whether two documents are equal under the rules, `diff` says where they are not and how one becomes the other (`patch`). `align` and
+//! `equal` says whether two documents are equal under the rules, `diff` says where they are not and how one becomes the other (`patch`),
+//! [`change`] how a value became another, and [`cause`] what many mismatches have in common. `align` and
 //! `sequence` find which elements of two arrays belong together, `parts` which names of two objects; `view` is a document seen through the rules, and
 //! `effort` what may be spent. `lockstep` stands before all that: it knows most equal answers with one document, reading the other beside it.
 //!
@@ -9,6 +10,8 @@
 //! tell: by [`shape`], and as rates of the [`trials`] that there were.
 
 mod align;
+pub mod cause;
+pub mod change;
 pub mod coding;
 mod diff;
 mod effort;

@@ -3,6 +3,7 @@
 //! The order of the checks is the order of their cost: status, headers, bytes as they came, bytes decoded, the new text beside the old document, both
 //! documents under the rules, and only for documents that differ the walk that says where.
 
+use crate::compare::change::{Change, Form, Type};
 use crate::compare::coding::{self, CodingError, MAX_DECODED};
 use crate::compare::diff::difference;
 use crate::compare::effort::Effort;
@@ -46,19 +47,23 @@ pub fn compare(
     };
     if !same_status {
         let seen = [old, new].map(|answer| Seen::number(answer.status.as_u16()));
-        return Comparison::of(vec![Divergence::whole("status", Kind::Status, seen)]);
+        let change = Form::Status(old.status.as_u16(), new.status.as_u16()).into();
+        let divergence = Divergence::whole("status", Kind::Status, seen, change);
+        return Comparison::of(vec![divergence]);
     }
     let mut headers = Vec::new();
     for name in &rules.headers {
         if media::same_field(name, old.headers, new.headers) {
             continue;
         }
-        let text = |answer: &Answer<'_>| {
-            let value = answer.headers.get(name);
-            Seen::text(value.map(|value| value.to_str().unwrap_or_default()))
-        };
-        let seen = [text(old), text(new)];
-        let divergence = Divergence::whole(format!("header:{name}"), Kind::Header, seen);
+        let [old, new] = [old, new].map(|answer| media::combined(answer.headers, name));
+        let (old, new) = (old.as_deref(), new.as_deref());
+        let divergence = Divergence::whole(
+            format!("header:{name}"),
+            Kind::Header,
+            [Seen::text(old), Seen::text(new)],
+            Change::of_texts(old, new),
+        );
         if !headers.contains(&divergence) {
             headers.push(divergence);
         }
@@ -113,12 +118,17 @@ fn compare_bodies(
     if is_json {
         compare_json([&old_body, &new_body], came, rules, memory)
     } else {
-        Comparison::of(vec![Divergence::whole(
-            "body",
-            Kind::Body,
-            [Seen::BYTES; 2],
-        )])
+        Comparison::of(vec![bodies(&old_body, &new_body)])
     }
+}
+
+/// Bodies that are no JSON, and differ.
+fn bodies(old: &[u8], new: &[u8]) -> Divergence {
+    let change = match (str::from_utf8(old), str::from_utf8(new)) {
+        (Ok(old), Ok(new)) => Change::of_texts(Some(old), Some(new)),
+        (Ok(_) | Err(_), Err(_)) | (Err(_), Ok(_)) => Change::of_bodies(Type::Bytes, Type::Bytes),
+    };
+    Divergence::whole("body", Kind::Body, [Seen::BYTES; 2], change)
 }
 
 /// What a body may be that had so many bytes as it came. Plain text has two bytes for a value at the least, and answers that are compressed well hardly half a
@@ -142,6 +152,7 @@ fn compare_json(
     rules: &Rules,
     memory: &mut dyn Memory,
 ) -> Comparison {
+    let texts = (old, new);
     let old = match read(old, limits(old_came), memory) {
         Ok(old) => old,
         Err(reason) => return Comparison::incomparable(reason),
@@ -164,17 +175,24 @@ fn compare_json(
         }
         (Some(old), None) => {
             let seen = [Seen::root(&old), Seen::BYTES];
-            Comparison::of(vec![Divergence::whole("body", Kind::Type, seen)])
+            let change = Change::of_bodies(Type::Document, body_type(texts.1));
+            Comparison::of(vec![Divergence::whole("body", Kind::Type, seen, change)])
         }
         (None, Some(new)) => {
             let seen = [Seen::BYTES, Seen::root(&new)];
-            Comparison::of(vec![Divergence::whole("body", Kind::Type, seen)])
+            let change = Change::of_bodies(body_type(texts.0), Type::Document);
+            Comparison::of(vec![Divergence::whole("body", Kind::Type, seen, change)])
         }
-        (None, None) => Comparison::of(vec![Divergence::whole(
-            "body",
-            Kind::Body,
-            [Seen::BYTES; 2],
-        )]),
+        (None, None) => Comparison::of(vec![bodies(texts.0, texts.1)]),
+    }
+}
+
+/// What a body is that is no JSON.
+fn body_type(body: &[u8]) -> Type {
+    if body.is_empty() {
+        Type::Absent
+    } else {
+        Type::Bytes
     }
 }
 

@@ -16,8 +16,8 @@ use crate::shadow::ticket::Asked;
 use crate::shadow::weigh::{Kept, Measure, Scales, is_light, keep};
 use crate::shadow::writes::Writes;
 use crate::side::Side;
-use crate::store::Mismatches;
 use crate::store::samples::Samples;
+use crate::store::{Causes, Mismatches};
 use crate::telemetry::Role;
 use crate::upstream::Pools;
 use crate::upstream::alarm::Alarm;
@@ -56,6 +56,7 @@ pub(super) struct Doubts {
     writes: Arc<Writes>,
     mismatches: Arc<Mismatches>,
     samples: Arc<Samples>,
+    causes: Arc<Causes>,
     waiting: Mutex<Waiting>,
     turns: Semaphore,
     stop: watch::Sender<bool>,
@@ -87,6 +88,7 @@ impl Doubts {
         writes: &Arc<Writes>,
         mismatches: &Arc<Mismatches>,
         samples: &Arc<Samples>,
+        causes: &Arc<Causes>,
     ) -> Arc<Self> {
         Arc::new(Self {
             pools: Arc::clone(pools),
@@ -94,6 +96,7 @@ impl Doubts {
             writes: Arc::clone(writes),
             mismatches: Arc::clone(mismatches),
             samples: Arc::clone(samples),
+            causes: Arc::clone(causes),
             waiting: Mutex::default(),
             turns: Semaphore::new(CHECKS_IN_FLIGHT),
             stop: watch::Sender::new(false),
@@ -185,7 +188,7 @@ impl Doubts {
         drop((first, second));
         place.give_back();
         match judgement {
-            Some(judgement) => finding.close(asked, judgement, &self.mismatches),
+            Some(judgement) => finding.close(asked, judgement, &self.mismatches, &self.causes),
             None => asked.judged(Incomparable::RecentWrite),
         }
         drop(place);

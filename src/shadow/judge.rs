@@ -13,7 +13,7 @@ use crate::shadow::weigh::{Measure, Scales, is_light, keep};
 use crate::shadow::writes::Writes;
 use crate::side::Side;
 use crate::store::samples::Samples;
-use crate::store::{Mismatches, Redactor};
+use crate::store::{Causes, Mismatches, Redactor};
 use crate::telemetry::trace::Copied;
 use crate::telemetry::{Dropped, Role};
 use crate::upstream::alarm::Alarm;
@@ -29,6 +29,8 @@ pub struct Lab {
     pub pools: Arc<Pools>,
     /// Where mismatches are kept.
     pub mismatches: Arc<Mismatches>,
+    /// What they have in common.
+    pub causes: Arc<Causes>,
     /// What makes their values unreadable.
     pub redactor: Arc<Redactor>,
     /// Where both answers of what differs are kept.
@@ -45,6 +47,7 @@ impl Lab {
     pub fn new(
         offers: &Offers,
         mismatches: Arc<Mismatches>,
+        causes: Arc<Causes>,
         redactor: Arc<Redactor>,
         samples: &Arc<Samples>,
     ) -> Arc<Self> {
@@ -52,9 +55,10 @@ impl Lab {
         let scales = Arc::<Scales>::default();
         let writes = Arc::clone(offers.writes());
         Arc::new(Self {
-            doubts: Doubts::new(&pools, &scales, &writes, &mismatches, samples),
+            doubts: Doubts::new(&pools, &scales, &writes, &mismatches, samples, &causes),
             pools,
             mismatches,
+            causes,
             redactor,
             samples: Arc::clone(samples),
             writes,
@@ -198,7 +202,7 @@ impl Lab {
             };
             differed.offer(&self.samples);
             drop((pair, other));
-            finding.close(asked, judgement, &self.mismatches);
+            finding.close(asked, judgement, &self.mismatches, &self.causes);
             return None;
         };
         asked.doubted();

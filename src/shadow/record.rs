@@ -1,19 +1,22 @@
 //! A mismatch as it is kept: what was asked, what differed, and how old becomes new; without values where they are private.
 
 use crate::compare::recheck::Judgement;
-use crate::compare::{Comparison, Divergence};
+use crate::compare::{Comparison, Divergence, cause};
 use crate::plan::RoutePlan;
 use crate::shadow::offer::{AnswerCopy, Pair};
 use crate::shadow::ticket::Asked;
 use crate::side::Side;
-use crate::store::{Answered, FieldRow, Mismatch, Mismatches, Redactor, rfc3339};
+use crate::store::{Answered, Causes, FieldRow, Mismatch, Mismatches, Redactor, rfc3339};
 use http::HeaderMap;
+use jiff::Timestamp;
 
 /// What a first look has found, before it is known what it is.
 #[derive(Debug)]
 pub(super) struct Finding {
     divergences: Vec<Divergence>,
     row: Mismatch,
+    at: Timestamp,
+    key: Option<String>,
 }
 
 impl Finding {
@@ -28,12 +31,14 @@ impl Finding {
         Self {
             divergences: comparison.divergences,
             row,
+            at: pair.at,
+            key: pair.key.clone(),
         }
     }
 
     /// Memory that it holds, in bytes, a little more rather than less: differences stand in three places.
     pub(super) fn weight(&self) -> usize {
-        3 * self.row.weight()
+        3 * self.row.weight() + self.key.as_ref().map_or(0, String::len)
     }
 
     /// What differed.
@@ -42,14 +47,21 @@ impl Finding {
     }
 
     /// Closes the account of its pair, and keeps it if it is a mismatch.
-    pub(super) fn close(self, asked: Asked, judgement: Judgement, mismatches: &Mismatches) {
+    pub(super) fn close(
+        self,
+        asked: Asked,
+        judgement: Judgement,
+        mismatches: &Mismatches,
+        causes: &Causes,
+    ) {
         if let Judgement::Mismatch { flaky, rechecked } = judgement {
             asked.route().metrics.divergences(&self.divergences);
-            mismatches.push(Mismatch {
+            let row = mismatches.push(Mismatch {
                 rechecked,
                 flaky,
                 ..self.row
             });
+            causes.add(&row, self.at, self.key.as_deref(), &self.divergences);
         }
         asked.judged(judgement);
     }
@@ -101,5 +113,6 @@ fn row(
         patch_exact: comparison.patch_exact,
         patch_truncated: comparison.patch_truncated,
         redacted: !hiding.is_open(),
+        marks: cause::marks(&comparison.divergences),
     }
 }

@@ -1,5 +1,6 @@
 //! A mismatch as it is kept and shown: one row of `GET /api/mismatches`.
 
+use crate::compare::cause::Mark;
 use crate::compare::{Divergence, Kind};
 use crate::side::Side;
 use crate::store::redact::Redactor;
@@ -52,6 +53,9 @@ pub struct Mismatch {
     pub patch_truncated: bool,
     /// Values, key and query values are hidden.
     pub redacted: bool,
+    /// By which its causes are found; never shown.
+    #[serde(skip)]
+    pub marks: Vec<Mark>,
 }
 
 /// A key, shown or hidden.
@@ -149,7 +153,8 @@ impl Mismatch {
             .flat_map(|patch| &patch.0)
             .map(operation_weight)
             .sum();
-        size_of::<Self>() + texts + fields + patch
+        let marks = self.marks.len() * size_of::<Mark>();
+        size_of::<Self>() + texts + fields + patch + marks
     }
 
     /// Gives up parts until the row fits: the patch first, then the last fields; the row says so.
@@ -239,6 +244,7 @@ pub(super) mod tests {
             patch_exact: true,
             patch_truncated: false,
             redacted: false,
+            marks: Vec::new(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What outlives a request: durable state in `state_dir`, and the latest mismatches in memory.
+//! What outlives a request: durable state in `state_dir`, and in memory the latest mismatches and what they have in common.
 //!
 //! Invariants: a file of [`StateDir`] is the whole old text or the whole new one, whenever the machine stops; [`Mismatches`] never
 //! holds more than its budget; what is redacted is redacted before it is stored, so no reader has to remember to. What is worth
@@ -6,6 +6,7 @@
 
 mod side_text;
 
+pub mod causes;
 pub mod file;
 pub mod mismatch;
 pub mod redact;
@@ -14,6 +15,7 @@ pub mod samples;
 pub mod state;
 pub mod target;
 
+pub use causes::{Ack, Causes, Example, RouteCauses};
 pub use file::{bytes, present};
 pub use mismatch::{Answered, FieldRow, KeyText, Mismatch};
 pub use redact::Redactor;

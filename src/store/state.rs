@@ -1,10 +1,11 @@
-//! Files of `state_dir`: the last good routes.toml and the override, so that both survive a restart.
+//! Files of `state_dir`: the last good routes.toml, the override, and what was said of causes, so that all survive a restart.
 //!
 //! A file is written beside its place, synced, moved into place, and the directory is synced: after a crash or a loss of power it
 //! is the old text or the new one, never half of one. Files are readable by their owner alone (0600), and a directory that is
 //! made here too (0700): a routes.toml may hold secrets.
 
 use crate::side::Side;
+use crate::store::causes::Ack;
 use crate::store::side_text;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -15,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const LAST_GOOD: &str = "last-good.toml";
 const OVERRIDE: &str = "override.json";
+const ACKS: &str = "acks.json";
 
 /// The directory of durable state.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ pub enum StateError {
     #[error("{} belongs to the process that has taken over", _0.display())]
     GivenUp(PathBuf),
     /// The file does not hold what was written there.
-    #[error("{} does not hold an override", path.display())]
+    #[error("{} does not hold what was written there", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -157,6 +159,24 @@ impl StateDir {
                 path: self.path.join(OVERRIDE),
                 source,
             })
+    }
+
+    /// Makes the file say what was said of causes when the file's turn comes.
+    pub fn keep_acks(&self, current: impl FnOnce() -> Vec<Ack>) -> Result<(), StateError> {
+        let turn = self.turn()?;
+        let text = serde_json::to_vec(&current()).expect("texts always serialise");
+        self.write(&turn, ACKS, &text)
+    }
+
+    /// What was said of causes before the process ended.
+    pub fn load_acks(&self) -> Result<Vec<Ack>, StateError> {
+        let Some(text) = self.read(ACKS)? else {
+            return Ok(Vec::new());
+        };
+        serde_json::from_str(&text).map_err(|source| StateError::Malformed {
+            path: self.path.join(ACKS),
+            source,
+        })
     }
 
     fn read(&self, name: &str) -> Result<Option<String>, StateError> {
@@ -386,6 +406,25 @@ mod tests {
             .map(|entry| entry.unwrap().file_name())
             .collect();
         assert_eq!(left, [OVERRIDE], "a failed write leaves nothing behind");
+    }
+
+    #[test]
+    fn what_was_said_of_causes_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path());
+        assert_eq!(state.load_acks().unwrap(), []);
+        let ack = Ack {
+            id: "0123456789ab".to_owned(),
+            note: "known \"so\"".to_owned(),
+            until: "2024-02-01T00:00:00Z".to_owned(),
+            at: "2024-01-01T00:00:00Z".to_owned(),
+            pairs: 7,
+        };
+        state.keep_acks(|| vec![ack.clone()]).unwrap();
+        assert_eq!(StateDir::new(dir.path()).load_acks().unwrap(), [ack]);
+        fs::write(dir.path().join(ACKS), "{}").unwrap();
+        let error = state.load_acks().unwrap_err();
+        assert!(error.to_string().contains("acks.json"), "{error}");
     }
 
     #[test]

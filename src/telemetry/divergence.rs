@@ -133,6 +133,7 @@ fn place(rows: &mut Vec<Row>, field: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::change::Form;
     use crate::compare::shape::Seen;
 
     fn divergence(path: &str, at: &str, kind: Kind) -> Divergence {
@@ -141,6 +142,7 @@ mod tests {
             at: at.to_owned(),
             kind,
             seen: [Seen::ABSENT; 2],
+            change: Form::Length.into(),
         }
     }
 

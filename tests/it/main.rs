@@ -13,6 +13,7 @@ mod again;
 mod amplification;
 mod attacks;
 mod breaker;
+mod causes;
 mod clock;
 mod commands;
 mod corpus;

@@ -66,6 +66,12 @@ fn an_override_that_cannot_be_kept_acts_all_the_same_and_says_so() {
     assert_eq!(rig.get("/api/config").json().get("durable"), None);
 }
 
+/// Says of a cause what can't be said.
+fn acknowledgement(host: &str, content_type: &str) -> String {
+    let text = change("POST", host, content_type, "{}");
+    text.replace("/api/override", "/api/causes/0123456789ab/ack")
+}
+
 #[test]
 fn a_refused_change_changes_nothing() {
     let rig = Rig::new();
@@ -93,6 +99,13 @@ fn a_refused_change_changes_nothing() {
             "host",
         ),
         (change("PUT", &own, "text/plain", good), 415, "content_type"),
+        (
+            acknowledgement("evil.example", "application/json"),
+            403,
+            "host",
+        ),
+        (acknowledgement(&own, "text/plain"), 415, "content_type"),
+        (acknowledgement(&own, "application/json"), 422, "ack"),
         (
             change("DELETE", &own, "text/plain", ""),
             415,

@@ -1,6 +1,7 @@
 //! A route that is made up: what its two sides say is drawn by generators that know the truth, and the statistics only see the answers.
 
 use super::*;
+use crate::compare::change::Form;
 use crate::compare::finding::{Divergence, Kind};
 use crate::compare::recheck::{Again, Orientation, PathAgain};
 use crate::compare::shape::{Seen, Shape};
@@ -133,6 +134,7 @@ fn difference(path: &str, seen: [Seen; 2]) -> Vec<Divergence> {
         at: path.to_owned(),
         kind: Kind::Changed,
         seen,
+        change: Form::Length.into(),
     }]
 }
 
