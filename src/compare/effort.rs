@@ -70,3 +70,27 @@ impl<'m> Effort<'m> {
         self.refused.get()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Unlimited;
+
+    #[test]
+    fn there_are_as_many_steps_as_the_bytes_that_came_are_worth() {
+        let check = |came: usize, expected: u64| {
+            let mut memory = Unlimited;
+            let effort = Effort::new(&mut memory, came);
+            for _ in 0..2 {
+                assert!(!effort.spend(expected + 1), "{came}");
+                assert!(effort.spend(expected), "{came}");
+                effort.refill();
+            }
+        };
+        check(0, 0);
+        check(100, 25_600);
+        check(3_906, 999_936);
+        check(10_000, 1_000_000);
+        check(usize::MAX, 1_000_000);
+    }
+}
