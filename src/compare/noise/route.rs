@@ -16,7 +16,8 @@ use crate::compare::noise::strata::{Extent, Stratum};
 use crate::compare::recheck::{Again, Orientation, leading};
 use crate::compare::shape::Seen;
 use crate::compare::trials::labels::OTHER;
-use crate::compare::trials::{Labels, Place, Places};
+use crate::compare::trials::sketch::Count;
+use crate::compare::trials::{Labels, Place, Places, Sketch};
 use crate::json::Document;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -39,8 +40,11 @@ impl Default for Settings {
     }
 }
 
+/// Paths that are counted for what is shown.
+const FREQUENT: usize = 64;
+
 /// The first pairs of an hour of which the places are counted each; of so many times as many one in so many.
-const COUNTED: u64 = 256;
+const COUNTED: u64 = 64;
 /// At least one pair in so many is counted.
 const SPARSEST: u64 = 1_024;
 
@@ -63,6 +67,8 @@ pub struct Noise {
     own: Decayed,
     budget: Budget,
     once: Once,
+    /// The paths that differ most, those without statistics of their own too.
+    frequent: Sketch<Box<str>>,
 }
 
 /// Of what a row of statistics is.
@@ -108,6 +114,7 @@ impl Noise {
             own: Decayed::default(),
             budget: Budget::new(settings.budget),
             once: Once::default(),
+            frequent: Sketch::new(FREQUENT),
         }
     }
 
@@ -146,6 +153,12 @@ impl Noise {
         self.turn(now);
         let seen = leading(found).map(|divergence| (divergence.path.as_str(), divergence.seen));
         let trials = self.trials(seen, [Said::Old, Said::New]);
+        for divergence in leading(found) {
+            let place = self.places.find(&divergence.path);
+            let path = place.and_then(|place| self.places.path(place));
+            self.frequent
+                .add(&path.unwrap_or_else(|| divergence.path.clone()).into());
+        }
         let mut least = None;
         for trial in &trials {
             let field = &mut self.fields[trial.field];
@@ -168,7 +181,7 @@ impl Noise {
         self.budget.grant(claim, requests)
     }
 
-    /// What asking again has shown; none if it has shown nothing. `unused` requests of those that were granted were not needed.
+    /// What asking again has shown, all checks together ([`Again::after`]); none if it has shown nothing. `unused` requests of those that were granted were not needed.
     pub fn asked(&mut self, key: u64, again: Option<&Again>, unused: u32, now: Duration) {
         self.turn(now);
         self.budget.give_back(unused);
@@ -204,6 +217,13 @@ impl Noise {
             field.own.add(1, now);
             field.strata.saw_own(trial.stratum, self.hour);
         }
+    }
+
+    /// The paths that differ in most pairs, most frequent first, with counts that are never too low.
+    #[must_use]
+    pub fn most_frequent(&self) -> Vec<(&str, Count)> {
+        let all = self.frequent.most_frequent().into_iter();
+        all.map(|(path, count)| (&**path, count)).collect()
     }
 
     /// Whether a mismatch is noise: every path that differs is noisy or blind at this moment, and in shape.

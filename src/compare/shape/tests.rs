@@ -47,6 +47,7 @@ fn shapes_read_as_documented() {
     check(r#""6f9619ff8b86d011b42d00cf4fc964ff""#, "hex of 32");
     check(r#""6F9619FF8B86D011""#, "hex upper of 16");
     check(r#""decade""#, "text of lower under 8");
+    check(r#""dec0de""#, "text of lower digit under 8");
     check(r#""https://example.org/a""#, "url https");
     check(r#""http://example.org/a""#, "url http");
     check(r#""ftp://example.org/a""#, "url");

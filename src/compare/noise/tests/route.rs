@@ -144,9 +144,9 @@ fn rates_are_of_the_pairs_that_have_the_path() {
     let report = &noise.reports(AT)[0];
     assert_eq!(report.pairs, 100);
     // A hundred of two thousand; the pairs are sampled.
-    assert!((report.differs.rate - 0.05).abs() < 0.005, "{report:?}");
+    assert!((report.differs.rate - 0.05).abs() < 0.01, "{report:?}");
     assert!(report.differs.low < report.differs.rate && report.differs.rate < report.differs.high);
-    assert!((report.differs.trials - 2_000.0).abs() < 200.0);
+    assert!((report.differs.trials - 2_000.0).abs() < 400.0);
 }
 
 #[test]
@@ -173,6 +173,30 @@ fn a_rare_stratum_is_asked_about_though_another_is_frequent() {
         (1_300..=1_400).contains(&granted[0]),
         "{granted:?}: what is left of 9 %"
     );
+}
+
+#[test]
+fn what_differs_most_is_known_also_without_a_row_of_its_own() {
+    let mut noise = noise();
+    for key in 0..2_000_u64 {
+        let path = match key % 4 {
+            0 => "$.z.late".to_owned(),
+            rest => format!("$.a{}.b{}", key % 30, key / 30 % 30 + rest),
+        };
+        noise.mismatch(key, &difference(&path, [text(1), text(2)]), 6, AT);
+    }
+    assert!(
+        noise
+            .reports(AT)
+            .iter()
+            .any(|report| report.path == "other")
+    );
+    let (path, count) = noise.most_frequent()[0];
+    assert_eq!(
+        (path, count.count - count.error <= 500, count.count >= 500),
+        ("$.z.late", true, true)
+    );
+    assert!(noise.most_frequent().len() <= 64);
 }
 
 /// Ten million of them are in benches/judgement.
