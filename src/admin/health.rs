@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 /// `GET /livez`: the process answers.
 pub(super) async fn livez() -> Json<Value> {
@@ -30,7 +31,14 @@ pub(super) async fn readyz(State(admin): State<Admin>) -> Result<Json<Value>, Re
 /// `GET /metrics`.
 pub(super) async fn metrics(State(admin): State<Admin>) -> Response {
     // A page of many routes takes milliseconds: not on the thread that answers probes.
-    match tokio::task::spawn_blocking(move || admin.telemetry.render()).await {
+    let now = Instant::now();
+    let write = move || {
+        for route in admin.live.snapshot().routes() {
+            route.judging.show(&route.metrics, now);
+        }
+        admin.telemetry.render()
+    };
+    match tokio::task::spawn_blocking(write).await {
         Ok(page) => (
             [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
             page,

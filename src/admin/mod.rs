@@ -1,13 +1,14 @@
 //! The admin API: health, the metrics page, what is in force, what differed, and the override. `INTERFACE` is its contract.
 //!
 //! It runs on the control runtime, never on a worker, and reads what others keep: the Plan in force, the metric cells, the stored
-//! mismatches. The one thing that it changes is the override. Invariants: every error is `application/problem+json`; a change needs a
+//! mismatches. It changes the override, and makes a route's judgements forget. Invariants: every error is `application/problem+json`; a change needs a
 //! Host of ours and a JSON content type, so that no web page can make one; no number of idle or slow peers keeps a new one out.
 
 mod access;
 mod api;
 mod causes;
 mod config;
+mod fields;
 mod health;
 mod input;
 mod mismatches;
@@ -15,6 +16,7 @@ mod overrule;
 mod query;
 mod readiness;
 mod refusal;
+mod reset;
 mod router;
 mod routes;
 mod samples;

@@ -3,7 +3,7 @@
 use crate::admin::api::Admin;
 use crate::admin::refusal::Refusal;
 use crate::admin::{
-    access, causes, config, health, mismatches, overrule, routes, samples, upstreams,
+    access, causes, config, health, mismatches, overrule, reset, routes, samples, upstreams,
 };
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
@@ -15,17 +15,19 @@ use http::{StatusCode, header};
 /// The admin API as a service.
 pub fn router(admin: Admin) -> Router {
     // Inside the method's own layer: a method that is not allowed is 405 whatever it carries.
+    let change = || from_fn_with_state(admin.clone(), access::change);
     let overrule = put(overrule::put)
         .delete(overrule::delete)
-        .route_layer(from_fn_with_state(admin.clone(), access::change));
-    let acknowledge =
-        post(causes::acknowledge).route_layer(from_fn_with_state(admin.clone(), access::change));
+        .route_layer(change());
+    let acknowledge = post(causes::acknowledge).route_layer(change());
+    let reset = post(reset::reset).route_layer(change());
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .route("/api/config", get(config::config))
         .route("/api/routes", get(routes::routes))
+        .route("/api/routes/{name}/reset", reset)
         .route("/api/upstreams", get(upstreams::upstreams))
         .route("/api/mismatches", get(mismatches::mismatches))
         .route("/api/samples", get(samples::samples))
@@ -40,7 +42,7 @@ pub fn router(admin: Admin) -> Router {
 }
 
 async fn not_found() -> Refusal {
-    let detail = "There are /livez, /readyz, /metrics, /api/config, /api/routes, /api/upstreams, /api/mismatches, /api/samples, /api/causes, /api/causes/ID/ack and /api/override.";
+    let detail = "There are /livez, /readyz, /metrics, /api/config, /api/routes, /api/routes/NAME/reset, /api/upstreams, /api/mismatches, /api/samples, /api/causes, /api/causes/ID/ack and /api/override.";
     Refusal::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 

@@ -1,6 +1,7 @@
 //! `GET /api/routes`: each route's share, counts and latencies, read from the cells behind the metrics page.
 
 use crate::admin::api::Admin;
+use crate::admin::fields::{FieldView, fields};
 use crate::compare::Incomparable;
 use crate::plan::{Plan, RoutePlan};
 use crate::route::decide::Serve;
@@ -11,6 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The answer of `GET /api/routes`.
 #[derive(Debug, Serialize)]
@@ -67,13 +69,6 @@ struct LatencyView {
     p99_ms: Option<f64>,
 }
 
-#[derive(Debug, Serialize)]
-struct FieldView {
-    field: String,
-    kind: &'static str,
-    count: u64,
-}
-
 /// An object of counts, in the order of the labels.
 #[derive(Debug)]
 struct Counts(Vec<(&'static str, u64)>);
@@ -85,7 +80,7 @@ impl Serialize for Counts {
 }
 
 impl RoutesView {
-    fn of(plan: &Plan) -> Self {
+    fn of(plan: &Plan, now: Instant) -> Self {
         // The Plan's routes are those of its settings, in order, and last "unmatched", which has no pattern.
         let patterns = plan
             .settings
@@ -97,14 +92,14 @@ impl RoutesView {
             routes: plan
                 .routes()
                 .zip(patterns)
-                .map(|(route, pattern)| RouteView::of(route, pattern))
+                .map(|(route, pattern)| RouteView::of(route, pattern, now))
                 .collect(),
         }
     }
 }
 
 impl RouteView {
-    fn of(route: &RoutePlan, pattern: Option<String>) -> Self {
+    fn of(route: &RoutePlan, pattern: Option<String>, now: Instant) -> Self {
         let metrics = &route.metrics;
         // Once, so that rate and trials of one answer agree.
         let verdicts = VerdictLabel::ALL
@@ -153,7 +148,7 @@ impl RouteView {
             verdicts,
             rechecks: metrics.rechecks(),
             latency: LatenciesView::of(metrics),
-            fields: fields(metrics),
+            fields: fields(route, now),
         }
     }
 }
@@ -203,18 +198,7 @@ impl LatencyView {
     }
 }
 
-fn fields(metrics: &RouteMetrics) -> Vec<FieldView> {
-    let counts = metrics.fields().into_iter();
-    counts
-        .map(|row| FieldView {
-            field: row.field.to_string(),
-            kind: row.kind.name(),
-            count: row.count,
-        })
-        .collect()
-}
-
 /// `GET /api/routes`.
 pub(super) async fn routes(State(admin): State<Admin>) -> Json<RoutesView> {
-    Json(RoutesView::of(&admin.live.snapshot()))
+    Json(RoutesView::of(&admin.live.snapshot(), Instant::now()))
 }

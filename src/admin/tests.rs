@@ -338,7 +338,7 @@ fn routes_show_the_cells() {
             "old": all_ms(&json!(0.019)), "new": all_ms(&json!(null)),
             "pairs": {"count": 1, "old": all_ms(&json!(0.019)), "new": all_ms(&json!(0.039))},
         },
-        "fields": [{"field": "$.tags[*]", "kind": "missing", "count": 1}],
+        "fields": [{"field": "$.tags[*]", "kind": "missing", "count": 1, "state": null, "differs": null, "own": null, "test": null}],
     });
     assert_eq!(rig.get("/api/routes").json()["routes"][0], expected);
 }

@@ -7,7 +7,6 @@ use crate::config;
 use crate::config::settings::{Listen, ListenTls};
 use crate::plan::Live;
 use crate::proxy::{Material, MaterialError, Pair, Terms, Tls};
-use crate::side::Side;
 use crate::store::present;
 use crate::telemetry::Telemetry;
 use crate::upstream;
@@ -287,8 +286,7 @@ impl Renewal {
     /// Follows the files of the sides in force, and no others.
     fn take_sides(&mut self) {
         let plan = self.live.snapshot();
-        let groups = Side::BOTH.map(|side| plan.unmatched.group(side));
-        let sides = groups.into_iter().filter_map(|group| group.common().tls());
+        let sides = plan.asked().filter_map(|group| group.common().tls());
         // One that believes whom this machine believes has none.
         let sides: Vec<_> = sides.filter(|tls| tls.paths().next().is_some()).collect();
         self.watched.retain(|watched| match &watched.holder {

@@ -110,11 +110,5 @@ async fn check_all(live: &Live) {
 }
 
 fn endpoints(live: &Live) -> Vec<Arc<Endpoint>> {
-    let plan = live.snapshot();
-    let groups = Side::BOTH.map(|side| Arc::clone(plan.unmatched.group(side)));
-    groups
-        .iter()
-        .flat_map(|group| group.endpoints())
-        .cloned()
-        .collect()
+    live.snapshot().endpoints().cloned().collect()
 }

@@ -145,6 +145,10 @@ impl Client {
         self.call(Method::PUT, path, Some(body))
     }
 
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.call(Method::POST, path, Some(body))
+    }
+
     /// `null` for an answer without a body.
     fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let runtime = tokio::runtime::Builder::new_current_thread()

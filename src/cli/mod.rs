@@ -14,6 +14,7 @@ mod file;
 mod mismatches;
 mod output;
 mod proxy;
+mod reset;
 mod rollback;
 mod run;
 mod salvage;
@@ -66,6 +67,7 @@ enum Command {
     Rollback(rollback::Rollback),
     Mismatches(mismatches::Mismatches),
     Causes(causes::Causes),
+    Reset(reset::Reset),
 }
 
 /// Does what the arguments (the program's name first) ask; returns the exit status.
@@ -93,6 +95,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Rollback(command) => Ok(command.run()),
         Command::Mismatches(command) => command.run(),
         Command::Causes(command) => command.run(),
+        Command::Reset(command) => command.run(),
     };
     match result {
         Ok(status) => status.into(),

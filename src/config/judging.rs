@@ -1,9 +1,10 @@
-//! How sure a verdict has to be: the part of a route's `compare` that says when a difference is looked at again.
+//! How sure a verdict has to be: `[noise]`, and the part of a route's `compare` that says when a difference is looked at again.
 
 use crate::config::problem::Fault;
 use crate::config::scalar;
 use crate::config::section::Section;
 use crate::config::walk::{Item, Sink};
+use crate::route::bucket::Share;
 use std::time::Duration;
 
 /// More looks at one difference than this tell nothing new.
@@ -31,6 +32,60 @@ impl Default for Again {
             settle: Duration::from_secs(2),
         }
     }
+}
+
+/// `[noise]`: how old is asked what it does to itself, and what is too rare to be told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Noise {
+    /// A share of the pairs: fields that differ in fewer, beyond what chance does, are not suspicious.
+    pub floor: f64,
+    /// The share of pairs for which old is asked a second time.
+    pub sample: Share,
+}
+
+impl Default for Noise {
+    fn default() -> Self {
+        Self {
+            floor: 0.0003,
+            sample: Share::from_percent(1.0).unwrap_or_default(),
+        }
+    }
+}
+
+/// Reads `[noise]`.
+pub(super) fn noise(section: &Section<'_>, sink: &mut Sink<'_>) -> Noise {
+    let floor = section.read(sink, "floor", floor);
+    let sample = section.read(sink, "sample", sample);
+    let default = Noise::default();
+    Noise {
+        floor: floor.good().unwrap_or(default.floor),
+        sample: sample.good().unwrap_or(default.sample),
+    }
+}
+
+/// Both kinds of asking again may take a tenth together.
+fn sample(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Share> {
+    let share = scalar::percent(item, sink)?;
+    if share.percent() <= 10.0 {
+        return Some(share);
+    }
+    let message = format!("`sample` can't be {}", share.percent());
+    let fault = Fault::error("out-of-range", message);
+    item.report(sink, fault.hint("it is a percent of pairs, from 0 to 10"));
+    None
+}
+
+fn floor(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<f64> {
+    let number = scalar::number(item, sink)?;
+    if (0.0..=1.0).contains(&number) {
+        return Some(number);
+    }
+    let fault = Fault::error("out-of-range", format!("`floor` can't be {number}"));
+    item.report(
+        sink,
+        fault.hint("it is a share of pairs, from 0 to 1, as in 0.0003"),
+    );
+    None
 }
 
 /// Reads those keys of `compare`.

@@ -1,6 +1,7 @@
 //! routes.toml: text -> [`Settings`], or every problem.
 
 use crate::config::address;
+use crate::config::judging;
 use crate::config::limits;
 use crate::config::log;
 use crate::config::problem::{Fault, Lines, Problem, is_valid};
@@ -12,7 +13,9 @@ use crate::config::settings::{Listen, ListenAddress, Protocol, Settings, Upstrea
 use crate::config::syntax::Source;
 use crate::config::upstream;
 use crate::config::walk::{Env, Item, Sink};
-use crate::config::words::{self, LIMITS, LOG, MIGRATION, NEW, OLD, ROUTE, SAMPLES, SERVER, Words};
+use crate::config::words::{
+    self, LIMITS, LOG, MIGRATION, NEW, NOISE, OLD, ROUTE, SAMPLES, SERVER, Words,
+};
 use crate::route::pattern::Pattern;
 use crate::route::table;
 use std::collections::HashMap;
@@ -91,10 +94,15 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
     let migration =
         table(&top, sink, "migration", &MIGRATION).and_then(|s| server::migration(&s, sink));
     let server = table(&top, sink, "server", &SERVER).map(|s| server::server(&s, sink, file_dir));
-    let old = table(&top, sink, "old", &OLD).and_then(|s| upstream::upstream(&s, sink, file_dir));
+    let old_table = table(&top, sink, "old", &OLD);
+    let old = old_table
+        .as_ref()
+        .and_then(|s| upstream::upstream(s, sink, file_dir));
+    let twin = old_table.and_then(|s| upstream::twin(&s, sink, file_dir, old.as_ref()));
     let new = table(&top, sink, "new", &NEW).and_then(|s| upstream::upstream(&s, sink, file_dir));
     let limits = table(&top, sink, "limits", &LIMITS).map(|s| limits::limits(&s, sink));
     let log = table(&top, sink, "log", &LOG).map(|s| log::log(&s, sink, file_dir));
+    let noise = table(&top, sink, "noise", &NOISE).map(|s| judging::noise(&s, sink));
     let samples = table(&top, sink, "samples", &SAMPLES).map(|s| samples::samples(&s, sink));
     let routes = top.read(sink, "route", routes);
     if let Some(server) = &server {
@@ -124,11 +132,13 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
     Some(Settings {
         migration: migration?,
         server: server?,
+        twin: twin.map(bounded),
         old: bounded(old?),
         new: bounded(new?),
         limits,
         log: log?,
         samples: samples?,
+        noise: noise?,
         routes,
     })
 }

@@ -1,7 +1,7 @@
 //! What the program may rely on: immutable and valid.
 
 use crate::compare::Rules;
-pub use crate::config::judging::Again;
+pub use crate::config::judging::{Again, Noise};
 pub use crate::config::protocol::{Multiplexing, Protocol};
 use crate::route::bucket::Share;
 use crate::route::decide::{Pins, Serve};
@@ -27,12 +27,16 @@ pub struct Settings {
     pub old: Upstream,
     /// `[new]`.
     pub new: Upstream,
+    /// `old.twin`: another old, which is asked what old does to itself.
+    pub twin: Option<Upstream>,
     /// `[limits]`.
     pub limits: Limits,
     /// `[log]`.
     pub log: Log,
     /// `[samples]`.
     pub samples: Samples,
+    /// `[noise]`.
+    pub noise: Noise,
     /// `[[route]]`, in the order of the file.
     pub routes: Vec<Route>,
 }

@@ -7,7 +7,7 @@ use crate::config::scalar;
 use crate::config::section::{Found, Section};
 use crate::config::settings::{Health, HostRule, Http2, Pool, Protocol, SideTls, Upstream, Url};
 use crate::config::tls::side_tls;
-use crate::config::url::urls;
+use crate::config::url::{url, urls};
 use crate::config::walk::{Item, Sink};
 use crate::config::words::{self, POOL};
 use http::uri::PathAndQuery;
@@ -65,6 +65,24 @@ fn protocol(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Protocol> {
         Protocol::Http2(multiplexing(&Http2::default()))
     } else {
         Protocol::Http1
+    })
+}
+
+/// Reads `twin`: an old side at another url, with all else as `old` has it.
+pub(super) fn twin(
+    section: &Section<'_>,
+    sink: &mut Sink<'_>,
+    file_dir: &Path,
+    old: Option<&Upstream>,
+) -> Option<Upstream> {
+    let twin = section.read(sink, "twin", |item, sink| url(item, sink, file_dir));
+    let (url, old) = (twin.good()?, old?);
+    let is_secured = matches!(url, Url::Https(_));
+    Some(Upstream {
+        urls: vec![url],
+        tls: is_secured.then(|| old.tls.clone().unwrap_or_default()),
+        health: None,
+        ..old.clone()
     })
 }
 

@@ -58,7 +58,7 @@ pub(super) fn urls(
 }
 
 /// `http://HOST[:PORT]`, `https://HOST[:PORT]` or `unix:PATH`; `${NAME}` in it reads the environment.
-fn url(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<Url> {
+pub(super) fn url(item: &Item<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<Url> {
     let written = item.text(sink)?;
     let filled = fill(written, item, sink)?;
     match parse_url(&filled, file_dir) {

@@ -22,9 +22,10 @@ pub(super) const TOP: Words = Words {
         "old",
         "new",
         "samples",
+        "noise",
         "route",
     ],
-    later: &["noise", "ids"],
+    later: &["ids"],
 };
 
 pub(super) const MIGRATION: Words = Words {
@@ -115,13 +116,25 @@ pub(super) const OLD: Words = Words {
         "health",
         "tls",
         "protocol",
+        "twin",
     ],
-    later: &["twin"],
+    later: &[],
 };
 
 pub(super) const NEW: Words = Words {
     place: "[new]",
-    known: OLD.known,
+    known: &[
+        "url",
+        "urls",
+        "connect_timeout",
+        "timeout",
+        "host",
+        "pool",
+        "breaker",
+        "health",
+        "tls",
+        "protocol",
+    ],
     later: &[],
 };
 
@@ -160,6 +173,12 @@ pub(super) const LOG: Words = Words {
 pub(super) const SAMPLES: Words = Words {
     place: "[samples]",
     known: &["values", "show", "max_size", "max_age"],
+    later: &[],
+};
+
+pub(super) const NOISE: Words = Words {
+    place: "[noise]",
+    known: &["floor", "sample"],
     later: &[],
 };
 
@@ -208,7 +227,7 @@ pub(super) const COMPARE: Words = Words {
     later: &["shape", "map"],
 };
 
-const ALL: [&Words; 19] = [
+const ALL: [&Words; 20] = [
     &TOP,
     &MIGRATION,
     &SERVER,
@@ -223,6 +242,7 @@ const ALL: [&Words; 19] = [
     &POOL,
     &LOG,
     &SAMPLES,
+    &NOISE,
     &ROUTE,
     &PIN,
     &FALLBACK,

@@ -4,7 +4,7 @@
 
 use crate::compare::Rules;
 use crate::config::Settings;
-use crate::config::settings::{Again, Fallback, Route, Shadow};
+use crate::config::settings::{Again, Fallback, Noise, Route, Shadow};
 use crate::plan::judging::Judging;
 use crate::redact;
 use crate::route::bucket::{Salt, Share};
@@ -18,7 +18,7 @@ use crate::telemetry::access::Sink;
 use crate::telemetry::trace::Tracer;
 use crate::telemetry::{RouteMetrics, Telemetry};
 use crate::template::{Source, Template};
-use crate::upstream::{Endpoints, Group};
+use crate::upstream::{Endpoint, Endpoints, Group};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::mem::offset_of;
@@ -70,6 +70,10 @@ pub struct RoutePlan {
     pub shadow: Shadow,
     /// When a difference is looked at again.
     pub again: Again,
+    /// Who is asked what old does to itself: old's twin, or old.
+    pub old_again: Arc<Group>,
+    /// The share of pairs for which that is asked.
+    pub noise: Noise,
     /// What judgements remember.
     pub judging: Arc<Judging>,
     /// Where spans are told, if somebody wants them; the same for all routes.
@@ -139,8 +143,11 @@ impl Plan {
             before,
         } = lasting;
         let before = before.into_iter().flat_map(Self::routes);
+        let groups = Side::BOTH.map(|side| endpoints.group(side, settings.upstream(side)));
+        let twin = settings.twin.as_ref().map(|twin| endpoints.twin(twin));
         let shared = Shared {
-            groups: Arc::new(Side::BOTH.map(|side| endpoints.group(side, settings.upstream(side)))),
+            old_again: twin.unwrap_or_else(|| Arc::clone(&groups[Side::Old.index()])),
+            groups: Arc::new(groups),
             salt: Arc::new(Salt::new(&settings.migration.name)),
             tracer: settings
                 .log
@@ -189,15 +196,24 @@ impl Plan {
         self.table.policies().iter().chain([&self.unmatched])
     }
 
+    /// Every address that is asked, old's twin included.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.asked().flat_map(|group| group.endpoints())
+    }
+
+    /// Both sides, and old's twin if there is one.
+    pub fn asked(&self) -> impl Iterator<Item = &Arc<Group>> {
+        let RoutePlan {
+            groups, old_again, ..
+        } = &*self.unmatched;
+        let is_side = groups.iter().any(|group| Arc::ptr_eq(group, old_again));
+        groups.iter().chain((!is_side).then_some(old_again))
+    }
+
     /// The numbers of the endpoints that it names.
     #[must_use]
     pub fn endpoint_ids(&self) -> Vec<u64> {
-        self.unmatched
-            .groups
-            .iter()
-            .flat_map(|group| group.endpoints())
-            .map(|endpoint| endpoint.id())
-            .collect()
+        self.endpoints().map(|endpoint| endpoint.id()).collect()
     }
 
     fn overrule(&mut self, overrule: Option<SavedOverride>) {
@@ -226,7 +242,7 @@ impl RoutePlan {
         };
         let metrics = telemetry.route(&route.name, route.pattern.methods());
         Self {
-            judging: shared.judging(&route.compare, &metrics),
+            judging: shared.judging(&route.name, &route.compare, settings),
             again: route.again.clone(),
             hiding: Arc::new(Hiding {
                 values: settings.samples.values,
@@ -235,6 +251,8 @@ impl RoutePlan {
                 key_placeholders: key.into_iter().flat_map(path_placeholders).collect(),
                 key_is_secret: key.is_some_and(reads_secret),
             }),
+            old_again: Arc::clone(&shared.old_again),
+            noise: settings.noise,
             policy,
             pattern: route.pattern.as_str().to_owned(),
             rules: route.compare.clone(),
@@ -249,8 +267,10 @@ impl RoutePlan {
     fn unmatched(settings: &Settings, shared: &Shared<'_>, telemetry: &Telemetry) -> Self {
         let (metrics, rules) = (telemetry.route(UNMATCHED, None), Rules::default());
         Self {
-            judging: shared.judging(&rules, &metrics),
+            judging: shared.judging(UNMATCHED, &rules, settings),
             again: Again::default(),
+            old_again: Arc::clone(&shared.old_again),
+            noise: settings.noise,
             policy: Policy {
                 name: UNMATCHED.into(),
                 serve: Serve::Split,
@@ -283,6 +303,7 @@ impl RoutePlan {
 /// What all routes of a Plan have in common: once in memory, it is once in a cache.
 struct Shared<'a> {
     groups: Arc<[Arc<Group>; 2]>,
+    old_again: Arc<Group>,
     salt: Arc<Salt>,
     tracer: Option<Arc<Tracer>>,
     /// The routes of the Plan before, by name.
@@ -291,15 +312,17 @@ struct Shared<'a> {
 
 impl Shared<'_> {
     /// What judgements remember of a route: nothing any more, if other things are compared now.
-    fn judging(&self, rules: &Rules, metrics: &RouteMetrics) -> Arc<Judging> {
-        let same_sides = |before: &RoutePlan| {
+    fn judging(&self, name: &str, rules: &Rules, settings: &Settings) -> Arc<Judging> {
+        let is_same = |before: &&RoutePlan| {
             let mut sides = before.groups.iter().zip(&*self.groups);
-            sides.all(|(before, now)| Arc::ptr_eq(before, now))
+            before.rules == *rules
+                && before.noise == settings.noise
+                && sides.all(|(before, now)| Arc::ptr_eq(before, now))
+                && Arc::ptr_eq(&before.old_again, &self.old_again)
         };
-        let before = self.before.get(&**metrics.name());
-        match before.filter(|before| before.rules == *rules && same_sides(before)) {
+        match self.before.get(name).copied().filter(is_same) {
             Some(before) => Arc::clone(&before.judging),
-            None => Arc::new(Judging::new(metrics)),
+            None => Arc::new(Judging::new(rules, settings.noise)),
         }
     }
 }

@@ -1,126 +1,263 @@
-//! What a route remembers for its judgements, from one pair to the next. It outlives the Plans in which nothing changes of what is compared.
+//! What a route remembers for its judgements, from one pair to the next: what its fields do by themselves, and what asking again may still take.
+//!
+//! It outlives the Plans in which nothing changes of what is compared. The lab writes, the admin API reads; no worker comes here.
 
-use crate::side::Side;
+use crate::compare::Divergence;
+use crate::compare::Rules;
+use crate::compare::noise::{self, Report, State};
+use crate::compare::recheck::{self, Again, Evidence, Judgement};
+use crate::config::settings;
+use crate::json::{Document, FieldPath};
 use crate::telemetry::RouteMetrics;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
-/// Of so many copies one more request may go to a side, for asking again.
-const COPIES_A_REQUEST: u64 = 10;
+/// Of so many copies one more request may go to a side, for asking again and for asking old twice.
+const SHARE: f64 = 0.1;
 
-/// Requests that may be saved up: after a quiet hour a mismatch is no reason for a storm.
-const MOST_SAVED: u64 = 400;
+/// How often in a row old may be asked twice.
+const MOST_TWICE: f64 = 10.0;
 
 /// A route's memory of judgements.
 #[derive(Debug)]
 pub struct Judging {
-    purse: Mutex<Purse>,
+    settings: noise::Settings,
+    /// The share of pairs for which old is asked twice.
+    sampled: f64,
+    /// Paths that the rules name.
+    named: Box<[Box<str>]>,
+    epoch: Mutex<Epoch>,
 }
 
-/// What may be spent on asking again.
+/// What was learnt since the last reset.
 #[derive(Debug)]
-struct Purse {
-    /// Copies by which it was filled.
-    copies: u64,
-    /// In copies: a request costs [`COPIES_A_REQUEST`].
-    saved: u64,
+struct Epoch {
+    /// Times are told from here on.
+    began: Instant,
+    /// Which epoch this is: what was asked in an earlier one says nothing about this one.
+    number: u64,
+    /// None before the first pair: most routes of many are not mirrored.
+    noise: Option<Box<noise::Noise>>,
+    /// How often old may be asked twice.
+    twice: f64,
+}
+
+/// What is wanted of a pair beside a verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Its documents are to be told by [`Judging::count`], for so many pairs.
+    pub count: Option<u64>,
+    /// Old is to be asked a second time; what that shows is told by [`Judging::own`].
+    pub twice: bool,
+}
+
+/// That both sides may be asked again for a mismatch of an epoch.
+#[derive(Debug)]
+pub struct Leave {
+    key: u64,
+    epoch: u64,
 }
 
 impl Judging {
     /// Nothing known yet, and nothing saved.
-    pub(super) fn new(metrics: &RouteMetrics) -> Self {
+    pub(super) fn new(rules: &Rules, noise: settings::Noise) -> Self {
+        let sampled = noise.sample.percent() / 100.0;
         Self {
-            purse: Mutex::new(Purse {
-                copies: copies(metrics),
-                saved: 0,
-            }),
+            settings: noise::Settings {
+                floor: noise.floor,
+                budget: (SHARE - sampled).max(0.0),
+            },
+            sampled,
+            named: named(rules).map(|path| path.as_str().into()).collect(),
+            epoch: Mutex::new(Epoch::new(1)),
         }
     }
 
-    /// Takes so many requests from what the copies have earned, if they have earned as many.
+    /// Forgets everything, and begins anew.
+    pub fn reset(&self) {
+        let mut epoch = self.epoch();
+        *epoch = Epoch::new(epoch.number + 1);
+    }
+
+    /// Both sides have answered for a pair, which was `drawn` to have old asked twice, or not.
     #[must_use]
-    pub fn take(&self, metrics: &RouteMetrics, requests: usize) -> bool {
-        let mut purse = self.purse();
-        purse.fill(copies(metrics));
-        let cost = requests as u64 * COPIES_A_REQUEST;
-        let left = purse.saved.checked_sub(cost);
-        purse.saved = left.unwrap_or(purse.saved);
-        left.is_some()
+    pub fn pair(&self, drawn: bool, at: Instant) -> Wanted {
+        let mut epoch = self.epoch();
+        let now = epoch.since(at);
+        let noise = epoch.noise.get_or_insert_with(|| {
+            let named = self.named.iter().map(|path| &**path);
+            Box::new(noise::Noise::new(self.settings, named, now))
+        });
+        let count = noise.pair(now);
+        // Chance must not draw more than its share.
+        epoch.twice = (epoch.twice + self.sampled).min(MOST_TWICE);
+        let twice = drawn && epoch.twice >= 1.0;
+        epoch.twice -= f64::from(u8::from(twice));
+        Wanted { count, twice }
     }
 
-    /// Puts back what was taken and is not needed.
-    pub fn put_back(&self, requests: usize) {
-        self.purse().save(requests as u64 * COPIES_A_REQUEST);
+    /// A pair's documents, of equal ones once; none if its bodies are no JSON.
+    pub fn count(&self, documents: &[&Document<'_>], stands_for: u64) {
+        if let Some(noise) = &mut self.epoch().noise {
+            noise.count(documents, stands_for);
+        }
     }
 
-    fn purse(&self) -> MutexGuard<'_, Purse> {
-        self.purse.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A mismatch was found. Whether both sides may be asked again for it, with so many requests: what is not used of them is told by
+    /// [`Self::asked`].
+    pub fn mismatch(
+        &self,
+        key: u64,
+        found: &[Divergence],
+        requests: usize,
+        at: Instant,
+    ) -> Option<Leave> {
+        let mut epoch = self.epoch();
+        let (now, number) = (epoch.since(at), epoch.number);
+        let noise = epoch.noise.as_mut()?;
+        let requests = u32::try_from(requests).unwrap_or(u32::MAX);
+        noise
+            .mismatch(key, found, requests, now)
+            .then_some(Leave { key, epoch: number })
+    }
+
+    /// What asking again has shown, if it has, and how many requests of those that were granted were not made.
+    pub fn asked(&self, leave: &Leave, again: Option<&Again>, unused: usize, at: Instant) {
+        let mut epoch = self.epoch();
+        let now = epoch.since(at);
+        if leave.epoch != epoch.number {
+            return;
+        }
+        if let Some(noise) = &mut epoch.noise {
+            let unused = u32::try_from(unused).unwrap_or(u32::MAX);
+            noise.asked(leave.key, again, unused, now);
+        }
+    }
+
+    /// Old was asked twice for the same, and its answers differ in this.
+    pub fn own(&self, found: &[Divergence], at: Instant) {
+        let mut epoch = self.epoch();
+        let now = epoch.since(at);
+        if let Some(noise) = &mut epoch.noise {
+            noise.own(found, now);
+        }
+    }
+
+    /// What a mismatch is, by all that is known at this moment.
+    #[must_use]
+    pub fn verdict(
+        &self,
+        found: &[Divergence],
+        again: Option<&Again>,
+        (written, lag): (Option<Duration>, Duration),
+        at: Instant,
+    ) -> Judgement {
+        let epoch = self.epoch();
+        let now = epoch.since(at);
+        let noise = epoch.noise.as_ref();
+        recheck::verdict(&Evidence {
+            noise: noise.is_some_and(|noise| noise.explains(found, now)),
+            again,
+            written,
+            lag,
+        })
+    }
+
+    /// What is known of the route's fields.
+    #[must_use]
+    pub fn reports(&self, at: Instant) -> Vec<Report> {
+        let epoch = self.epoch();
+        let now = epoch.since(at);
+        let noise = epoch.noise.as_ref();
+        noise.map_or_else(Vec::new, |noise| noise.reports(now))
+    }
+
+    /// Shows how many fields there are of each kind.
+    pub fn show(&self, metrics: &RouteMetrics, at: Instant) {
+        let reports = self.reports(at);
+        for state in State::ALL {
+            let fields = reports.iter().filter(|report| report.state == state);
+            metrics.states.set(state, fields.count());
+        }
+    }
+
+    fn epoch(&self) -> MutexGuard<'_, Epoch> {
+        self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Purse {
-    fn fill(&mut self, copies: u64) {
-        self.save(copies.saturating_sub(self.copies));
-        self.copies = copies;
+impl Epoch {
+    fn new(number: u64) -> Self {
+        Self {
+            began: Instant::now(),
+            number,
+            noise: None,
+            twice: 0.0,
+        }
     }
 
-    fn save(&mut self, more: u64) {
-        self.saved = (self.saved + more).min(MOST_SAVED * COPIES_A_REQUEST);
+    fn since(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.began)
     }
 }
 
-fn copies(metrics: &RouteMetrics) -> u64 {
-    let sides = Side::BOTH.iter();
-    sides.map(|side| metrics.shadow_requests(*side)).sum()
+/// Paths of fields that are compared in a way of their own.
+fn named(rules: &Rules) -> impl Iterator<Item = &FieldPath> {
+    let lists = rules.unordered.iter().chain(&rules.maps);
+    let aligned = rules.match_by.iter().map(|(path, _)| path);
+    let near = rules.tolerance.iter().map(|(path, _)| path);
+    lists.chain(aligned).chain(near)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Telemetry;
+    use crate::compare::Kind;
+    use crate::compare::change::Form;
+    use crate::compare::shape::Seen;
 
-    #[test]
-    fn a_tenth_of_the_copies_may_be_asked_again_and_so_much_is_saved_up() {
-        let metrics = Telemetry::new().route("a", None);
-        let copies = |count| (0..count).for_each(|_| metrics.shadow_request(Side::New));
-        copies(1_000);
-        let judging = Judging::new(&metrics);
-        let check = |more, requests, granted| {
-            copies(more);
-            assert_eq!(
-                judging.take(&metrics, requests),
-                granted,
-                "{more} {requests}"
-            );
-        };
-        check(0, 1, false);
-        check(59, 6, false);
-        check(1, 6, true);
-        check(9, 1, false);
-        check(1, 1, true);
-        judging.put_back(2);
-        check(0, 3, false);
-        check(0, 2, true);
-        check(1_000_000, 401, false);
-        check(0, 400, true);
-        check(0, 1, false);
+    fn judging() -> Judging {
+        Judging::new(&Rules::default(), settings::Noise::default())
     }
 
     #[test]
-    fn of_any_traffic_at_most_a_tenth_more_is_asked() {
-        let metrics = Telemetry::new().route("a", None);
-        let judging = Judging::new(&metrics);
-        let mut asked = 0;
-        for copies in 1..10_000 {
-            metrics.shadow_request(Side::Old);
-            for requests in [6, 2, 1] {
-                asked += if judging.take(&metrics, requests) {
-                    requests
-                } else {
-                    0
-                };
-            }
-            assert!(asked * 10 <= copies, "{asked} of {copies}");
-        }
-        assert_eq!(asked, 999);
+    fn old_is_asked_twice_for_no_more_than_its_share() {
+        let (judging, now) = (judging(), Instant::now());
+        let asked = |pairs: u32, drawn: bool| {
+            let twice = (0..pairs).filter(|_| judging.pair(drawn, now).twice);
+            twice.count()
+        };
+        assert_eq!(asked(99, true), 0);
+        assert!((99..=100).contains(&asked(10_000, true)));
+        assert_eq!(asked(10_000, false), 0);
+        assert_eq!(asked(10, true), 10, "so many are saved up, and no more");
+        assert_eq!(asked(10, true), 0);
+    }
+
+    #[test]
+    fn what_an_earlier_epoch_asked_says_nothing_of_this_one() {
+        let (judging, now) = (judging(), Instant::now());
+        let seen = [1, 2].map(Seen::number);
+        let change = Form::Status(1, 2).into();
+        let found = [Divergence::whole("status", Kind::Status, seen, change)];
+        let leave = |judging: &Judging| {
+            (0..100).for_each(|_| {
+                let _ = judging.pair(false, now);
+            });
+            judging.mismatch(1, &found, 2, now)
+        };
+        assert!(
+            judging.mismatch(1, &found, 2, now).is_none(),
+            "nothing is earned yet"
+        );
+        let earlier = leave(&judging).expect("enough is earned");
+        assert_eq!(judging.reports(now).len(), 1);
+        judging.reset();
+        assert!(judging.reports(now).is_empty());
+        assert!(leave(&judging).is_some());
+        // Else what it had taken and did not need could be spent here.
+        judging.asked(&earlier, None, 1_000, now);
+        assert!(judging.mismatch(2, &found, 100, now).is_none());
     }
 }

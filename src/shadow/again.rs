@@ -4,10 +4,10 @@
 //! What waits is bounded in number and in bytes, what is asked by a share of the copies ([`crate::plan::Judging`]). A mismatch for which there is no
 //! place stays one, and says that nobody looked again; so do all that wait when the proxy stops.
 
-use crate::compare::recheck::{self, Evidence, Judgement};
-use crate::compare::{Divergence, Incomparable, Rules, Verdict};
+use crate::compare::recheck::{self, Judgement};
+use crate::compare::{Divergence, Incomparable, Rules};
 use crate::message::capture::Reservation;
-use crate::plan::RoutePlan;
+use crate::plan::{Leave, RoutePlan};
 use crate::shadow::exchange::{Question, ask};
 use crate::shadow::offer::Pair;
 use crate::shadow::record::Finding;
@@ -24,6 +24,7 @@ use crate::upstream::alarm::Alarm;
 use crate::upstream::endpoint::CHECKS_IN_FLIGHT;
 use crate::upstream::guard::GuardState;
 use http::Method;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -59,6 +60,8 @@ pub(super) struct Doubts {
     causes: Arc<Causes>,
     waiting: Mutex<Waiting>,
     turns: Semaphore,
+    /// Of this process alone: keys that are taken for others are so nowhere else.
+    hasher: RandomState,
     stop: watch::Sender<bool>,
     /// A place is free again.
     left: Notify,
@@ -76,6 +79,8 @@ pub(super) struct Place {
     doubts: Arc<Doubts>,
     route: Arc<RoutePlan>,
     bytes: usize,
+    /// Until it is told what came of it.
+    leave: Option<Leave>,
     requests: usize,
     /// For what was found of it.
     memory: Reservation,
@@ -99,6 +104,7 @@ impl Doubts {
             causes: Arc::clone(causes),
             waiting: Mutex::default(),
             turns: Semaphore::new(CHECKS_IN_FLIGHT),
+            hasher: RandomState::new(),
             stop: watch::Sender::new(false),
             left: Notify::new(),
         })
@@ -111,29 +117,30 @@ impl Doubts {
         pair: &Pair,
         finding: &Finding,
     ) -> Option<Place> {
-        let requests = Side::BOTH.len() * route.again.recheck.len();
-        let may_repeat = matches!(pair.request.method, Method::GET | Method::HEAD);
-        if !may_repeat || requests == 0 || *self.stop.borrow() {
-            return None;
-        }
-        let mut memory = pair.memory.beside();
+        let requests = if may_repeat(pair) {
+            Side::BOTH.len() * route.again.recheck.len()
+        } else {
+            0
+        };
+        let key = self.key(pair);
+        let (found, now) = (finding.divergences(), Instant::now());
+        let leave = route.judging.mismatch(key, found, requests, now)?;
         let weight = finding.weight();
-        if !memory.grow(weight) || !route.judging.take(&route.metrics, requests) {
-            return None;
-        }
-        let place = Place {
+        let mut place = Place {
             doubts: Arc::clone(self),
             route: Arc::clone(route),
             bytes: pair.memory.bytes() + weight,
+            leave: Some(leave),
             requests,
-            memory,
+            memory: pair.memory.beside(),
         };
         let mut waiting = self.waiting();
         waiting.pairs += 1;
         waiting.bytes += place.bytes;
         let fits = waiting.pairs <= PAIRS && waiting.bytes <= BYTES;
         drop(waiting);
-        fits.then_some(place)
+        let is_wanted = requests > 0 && fits && !*self.stop.borrow();
+        (is_wanted && place.memory.grow(weight)).then_some(place)
     }
 
     /// Looks at a mismatch again, and then says what it is.
@@ -165,33 +172,41 @@ impl Doubts {
             _ = stop.wait_for(|stop| *stop) => None,
             looked = self.look(asked.route(), &first, &mut place) => looked,
         };
-        let (judgement, second) = match looked {
-            Some(Looked::TooSoon) => (None, None),
-            Some(Looked::Again(again, second)) => {
-                let judgement = judge(asked.route(), Some(&again), written);
-                (Some(judgement), Some(second))
-            }
-            None => (Some(judge(asked.route(), None, written)), None),
+        let (again, second) = match &looked {
+            Some(Looked::Again(again, second)) => (Some(again), Some(second)),
+            Some(Looked::TooSoon) | None => (None, None),
+        };
+        place.close(again);
+        let judgement = match looked {
+            Some(Looked::TooSoon) => None,
+            Some(Looked::Again(..)) | None => Some(judge(asked.route(), &finding, again, written)),
         };
         if let Some(judgement) = judgement {
             let differed = Differed {
                 route: asked.route(),
                 pair: &first.pair,
                 other: &first.other,
-                last: second.as_ref().map(|second| second.answers()),
+                last: second.map(|second| second.answers()),
                 found: &first.found,
                 judgement,
             };
             differed.offer(&self.samples);
         }
-        // When a pair counts as judged its memory is free, and what it did not spend.
-        drop((first, second));
-        place.give_back();
+        // When a pair counts as judged its memory is free.
+        drop((first, looked));
         match judgement {
             Some(judgement) => finding.close(asked, judgement, &self.mismatches, &self.causes),
             None => asked.judged(Incomparable::RecentWrite),
         }
         drop(place);
+    }
+
+    /// A request by its key, or by its target where it has none.
+    fn key(&self, pair: &Pair) -> u64 {
+        match &pair.key {
+            Some(key) => self.hasher.hash_one(key),
+            None => self.hasher.hash_one(pair.request.head.text()),
+        }
     }
 
     /// Asks until the sides agree, or the last look is done. `None` if they did not answer it.
@@ -203,27 +218,40 @@ impl Doubts {
     ) -> Option<Looked> {
         let found = Instant::now();
         let checks = &route.again.recheck;
+        let mut earlier: Option<recheck::Again> = None;
         for (number, delay) in checks.iter().enumerate() {
             sleep_until(found + *delay).await;
             let Some(second) = self.ask_both(route, first, place).await else {
                 continue;
             };
-            let is_last = number + 1 == checks.len();
             let second = Arc::new(second);
             let too_soon = self.is_written(route, &first.pair, second.began);
             let again = if first.is_light(&second) {
-                first.beside(&second, &route.rules, is_last)
+                first.beside(&second, &route.rules)
             } else {
                 let (first, second) = (Arc::clone(first), Arc::clone(&second));
                 let route = Arc::clone(route);
-                let work = move || first.beside(&second, &route.rules, is_last);
+                let work = move || first.beside(&second, &route.rules);
                 self.scales.long(work).await.flatten()
             };
-            match again {
-                Some(again) if too_soon && !again.equal => return Some(Looked::TooSoon),
-                Some(again) => return Some(Looked::Again(again, second)),
-                None => {}
+            let Some(again) = again else {
+                continue;
+            };
+            let again = match &earlier {
+                Some(earlier) => again.after(earlier),
+                None => again,
+            };
+            if again.equal {
+                return Some(Looked::Again(again, second));
             }
+            if number + 1 == checks.len() {
+                return Some(if too_soon {
+                    Looked::TooSoon
+                } else {
+                    Looked::Again(again, second)
+                });
+            }
+            earlier = Some(again);
         }
         None
     }
@@ -309,18 +337,20 @@ impl Place {
         self.requests = self.requests.saturating_sub(requests);
     }
 
-    /// No further ones will be, and what was found needs no memory of the lab's any more.
-    fn give_back(&mut self) {
-        self.route
-            .judging
-            .put_back(std::mem::take(&mut self.requests));
+    /// No further ones will be, and this is what they have shown. What was found needs no memory of the lab's any more.
+    fn close(&mut self, again: Option<&recheck::Again>) {
+        let unused = std::mem::take(&mut self.requests);
+        if let Some(leave) = self.leave.take() {
+            let judging = &self.route.judging;
+            judging.asked(&leave, again, unused, Instant::now());
+        }
         self.memory = self.memory.beside();
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.give_back();
+        self.close(None);
         let mut waiting = self.doubts.waiting();
         waiting.pairs -= 1;
         waiting.bytes -= self.bytes;
@@ -337,18 +367,21 @@ enum Looked {
     TooSoon,
 }
 
-/// What a mismatch is, by what is known of it.
+/// What a mismatch is, by all that is known at this moment.
 pub(super) fn judge(
     route: &RoutePlan,
+    finding: &Finding,
     again: Option<&recheck::Again>,
     written: Option<Duration>,
 ) -> Judgement {
-    recheck::verdict(&Evidence {
-        noise: false,
-        again,
-        written,
-        lag: route.again.lag,
-    })
+    let found = finding.divergences();
+    let written = (written, route.again.lag);
+    route.judging.verdict(found, again, written, Instant::now())
+}
+
+/// Whether a request may be made once more.
+pub(super) fn may_repeat(pair: &Pair) -> bool {
+    matches!(pair.request.method, Method::GET | Method::HEAD)
 }
 
 /// What the sides answered at first, and where that differs.
@@ -386,17 +419,14 @@ impl First {
         is_light(old, &second.old.0) && is_light(new, &second.new.0)
     }
 
-    /// How the second answers stand to the first ones. `None` if they differ and there will be another look, or can't be compared.
-    fn beside(&self, second: &Second, rules: &Rules, is_last: bool) -> Option<recheck::Again> {
+    /// How the second answers stand to the first ones. `None` if they can't be compared.
+    fn beside(&self, second: &Second, rules: &Rules) -> Option<recheck::Again> {
         let measure = Measure {
             rules,
             head_only: self.pair.request.method == Method::HEAD,
             memory: &self.pair.memory,
         };
         let last = second.answers();
-        if !is_last && measure.compare(last[0], last[1]).verdict != Verdict::Match {
-            return None;
-        }
         measure.look_again(self.answers(), last, &self.found)
     }
 }

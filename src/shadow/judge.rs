@@ -3,13 +3,15 @@
 use crate::compare::{Incomparable, Rules, Verdict};
 use crate::message::forwarded::TRACEPARENT;
 use crate::plan::RoutePlan;
+use crate::route::bucket::{BUCKETS, Share};
 use crate::shadow::again::{self, Doubt, Doubts};
 use crate::shadow::exchange::{Question, ask};
 use crate::shadow::offer::{AnswerCopy, Offer, Offers, Pair, is_judged};
 use crate::shadow::record::Finding;
 use crate::shadow::sample::Differed;
 use crate::shadow::ticket::Asked;
-use crate::shadow::weigh::{Measure, Scales, is_light, keep};
+use crate::shadow::twice::Twice;
+use crate::shadow::weigh::{Measure, Scales, is_light, keep, own};
 use crate::shadow::writes::Writes;
 use crate::side::Side;
 use crate::store::samples::Samples;
@@ -21,6 +23,7 @@ use crate::upstream::{Outcome, Pass, Pools};
 use http::{HeaderMap, Method};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What the lab works with.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub struct Lab {
     pub samples: Arc<Samples>,
     /// What has to be looked at again.
     pub(super) doubts: Arc<Doubts>,
+    twice: Twice,
     writes: Arc<Writes>,
     scales: Arc<Scales>,
 }
@@ -56,6 +60,7 @@ impl Lab {
         let writes = Arc::clone(offers.writes());
         Arc::new(Self {
             doubts: Doubts::new(&pools, &scales, &writes, &mismatches, samples, &causes),
+            twice: Twice::new(&pools, &scales),
             pools,
             mismatches,
             causes,
@@ -115,7 +120,7 @@ impl Lab {
         if let Some(probe) = probe {
             probe.tell(outcome(&answer));
         }
-        let other = match answer {
+        let mut other = match answer {
             Ok(other) => other,
             Err(reason) => {
                 drop(pair);
@@ -131,26 +136,33 @@ impl Lab {
             drop(pair);
             return asked.judged(Verdict::Incomparable(Incomparable::RecentWrite));
         }
-        if is_same(&pair, &other, &asked.route().rules) {
+        let route = Arc::clone(asked.route());
+        let drawn = again::may_repeat(&pair) && {
+            let sample = route.noise.sample;
+            sample > Share::NONE && sample.contains(fastrand::u16(..BUCKETS))
+        };
+        let wanted = route.judging.pair(drawn, Instant::now());
+        if wanted.twice {
+            other = own(&other, &route.rules);
+            Box::pin(self.twice.ask(&route, &pair, &other)).await;
+        }
+        if wanted.count.is_none() && is_same(&pair, &other, &route.rules) {
             drop(pair);
             return asked.judged(Verdict::Match);
         }
-        let doubt = if is_light(&pair.answer, &other) {
-            self.conclude(asked, pair, &other, written)
+        let first = FirstSight {
+            asked,
+            pair,
+            written,
+            count: wanted.count,
+        };
+        let doubt = if is_light(&first.pair.answer, &other) {
+            self.conclude(first, &other)
         } else {
-            // It waits here for its turn: it must keep no buffer of a connection.
-            let other = keep(&other, &asked.route().rules);
-            let other = AnswerCopy {
-                headers: other.headers.map(0, |_| true),
-                status: other.status,
-                body: other.body,
-                latency: other.latency,
-            };
+            let other = own(&other, &route.rules);
             let lab = Arc::clone(self);
             // If it panics the account closes by itself, as `internal`.
-            let judged = self
-                .scales
-                .long(move || lab.conclude(asked, pair, &other, written));
+            let judged = self.scales.long(move || lab.conclude(first, &other));
             judged.await.flatten()
         };
         if let Some(doubt) = doubt {
@@ -165,19 +177,22 @@ impl Lab {
     }
 
     /// Judges a pair at first sight. What has to be looked at again comes back.
-    fn conclude(
-        &self,
-        mut asked: Asked,
-        pair: Box<Pair>,
-        other: &AnswerCopy<HeaderMap>,
-        written: Option<Duration>,
-    ) -> Option<Box<Doubt>> {
+    fn conclude(&self, first: FirstSight, other: &AnswerCopy<HeaderMap>) -> Option<Box<Doubt>> {
+        let FirstSight {
+            mut asked,
+            pair,
+            written,
+            count,
+        } = first;
         let route = asked.route();
         let measure = Measure {
             rules: &route.rules,
             head_only: pair.request.method == Method::HEAD,
             memory: &pair.memory,
         };
+        if let Some(stands_for) = count {
+            measure.count(&pair.answer, other, (&route.judging, stands_for));
+        }
         let comparison = match pair.served {
             Side::Old => measure.compare(&pair.answer, other),
             Side::New => measure.compare(other, &pair.answer),
@@ -191,7 +206,7 @@ impl Lab {
         let finding = Finding::new(route, &pair, other, comparison, &self.redactor);
         let other = keep(other, &route.rules);
         let Some(place) = self.doubts.place(route, &pair, &finding) else {
-            let judgement = again::judge(route, None, written);
+            let judgement = again::judge(route, &finding, None, written);
             let differed = Differed {
                 route,
                 pair: &pair,
@@ -215,6 +230,17 @@ impl Lab {
             place,
         }))
     }
+}
+
+/// A pair of which both sides have answered.
+#[derive(Debug)]
+struct FirstSight {
+    asked: Asked,
+    pair: Box<Pair>,
+    /// How long before the request its key was written, if that is known.
+    written: Option<Duration>,
+    /// Its documents are counted, for so many pairs.
+    count: Option<u64>,
 }
 
 fn heard(answer: &Result<AnswerCopy<HeaderMap>, Incomparable>) -> Result<u16, &'static str> {

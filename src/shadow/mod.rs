@@ -14,6 +14,7 @@ mod record;
 pub mod run;
 mod sample;
 pub mod ticket;
+mod twice;
 mod weigh;
 mod writes;
 

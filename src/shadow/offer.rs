@@ -42,7 +42,7 @@ pub struct RequestCopy {
 }
 
 /// A side's whole answer. Its fields are those of which the judgement knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AnswerCopy<H> {
     /// The status.
     pub status: StatusCode,

@@ -1,9 +1,12 @@
 //! Two answers on the scales: short comparisons where they are, long ones on threads of their own.
 
+use crate::compare::coding::{self, MAX_DECODED};
 use crate::compare::recheck::{self, Look};
 use crate::compare::{self, Answer, Comparison, Divergence, Rules};
+use crate::json::{Document, Limits};
 use crate::message::capture::Reservation;
 use crate::message::fields::Fields;
+use crate::plan::Judging;
 use crate::shadow::offer::{AnswerCopy, judged_fields};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -140,12 +143,52 @@ impl Measure<'_> {
         recheck::look_again(first, last, found, self.rules, &mut Memory(&mut memory)).ok()
     }
 
+    /// Counts the places of a pair's documents, which stand for so many pairs.
+    pub(super) fn count(
+        self,
+        one: &AnswerCopy<impl Headers>,
+        other: &AnswerCopy<impl Headers>,
+        (judging, stands_for): (&Judging, u64),
+    ) {
+        let mut memory = self.memory.beside();
+        let memory = &mut Memory(&mut memory);
+        let one = one
+            .headers
+            .with_map(|headers| coding::decode(&one.body, headers, memory));
+        let other = other
+            .headers
+            .with_map(|headers| coding::decode(&other.body, headers, memory));
+        let limits = Limits {
+            bytes: MAX_DECODED,
+            ..Limits::default()
+        };
+        let bodies: Vec<_> = [one, other].into_iter().flatten().collect();
+        // Equal ones count once.
+        let several = bodies.len() == 2 && bodies[0] != bodies[1];
+        let bodies = bodies.iter().take(1 + usize::from(several));
+        let documents: Vec<_> = bodies
+            .filter_map(|body| Document::read(body, limits, memory).ok())
+            .filter(|_| !self.head_only)
+            .collect();
+        judging.count(&documents.iter().collect::<Vec<_>>(), stands_for);
+    }
+
     fn view<'a, H>(self, answer: &'a AnswerCopy<H>, headers: &'a HeaderMap) -> Answer<'a> {
         Answer {
             status: answer.status,
             headers,
             body: (!self.head_only).then_some(&answer.body[..]),
         }
+    }
+}
+
+/// An answer that has to wait a while before it is judged: it must keep no buffer of a connection.
+pub(super) fn own(answer: &AnswerCopy<HeaderMap>, rules: &Rules) -> AnswerCopy<HeaderMap> {
+    AnswerCopy {
+        status: answer.status,
+        headers: judged_fields(&answer.headers, rules).map(0, |_| true),
+        body: Bytes::copy_from_slice(&answer.body),
+        latency: answer.latency,
     }
 }
 

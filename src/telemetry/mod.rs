@@ -19,6 +19,7 @@ pub mod process;
 pub mod registry;
 pub mod route;
 pub mod side;
+pub mod states;
 pub mod trace;
 
 pub use cells::{CounterCell, GaugeCell, Held};

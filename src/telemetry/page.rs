@@ -75,6 +75,7 @@ metrics_table! {
     RECHECKS: Counter "crossfade_rechecks_total", "Requests by which sides were asked again, beside the copies";
     INCOMPARABLE: Counter "crossfade_incomparable_total", "Pairs that could not be judged, by reason";
     DIVERGENCES: Counter "crossfade_divergences_total", "Mismatches by field and kind, once for each in a pair";
+    FIELDS: Gauge "crossfade_fields", "Fields that have differed, by what is known of them";
     ROUTE_SHARE: Gauge "crossfade_route_share", "Share of reads that new serves, switches and override included";
     OVERRIDE: Gauge "crossfade_override", "1 while an override of the admin API is in force";
     GENERATION: Gauge "crossfade_config_generation", "Generation of the settings in force";

@@ -9,6 +9,7 @@ use crate::telemetry::labels::{
 };
 use crate::telemetry::latency::{Histogram, Latency, LatencySnapshot};
 use crate::telemetry::page::{self, Metric, Page, Series};
+use crate::telemetry::states::FieldStates;
 use http::Method;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
@@ -46,6 +47,8 @@ pub struct RouteMetrics {
     share: AtomicU64,
     name: Arc<str>,
     fields: Fields,
+    /// Of the fields that have differed.
+    pub states: FieldStates,
 }
 
 /// What a request touches when it ends, by who answered it. A GET that succeeds within 2.5 ms touches the first line alone,
@@ -369,6 +372,11 @@ impl RouteMetrics {
         page.metric(page::DIVERGENCES, |series| {
             for route in routes {
                 route.fields.write(&route.name, series);
+            }
+        });
+        page.metric(page::FIELDS, |series| {
+            for route in routes {
+                route.states.write(&route.name, series);
             }
         });
         list(

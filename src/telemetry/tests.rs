@@ -134,6 +134,7 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
         ),
         ("crossfade_comparisons_total", "counter", "route verdict", 6),
         ("crossfade_rechecks_total", "counter", "route", 1),
+        ("crossfade_fields", "gauge", "route state", 5),
         (
             "crossfade_incomparable_total",
             "counter",

@@ -26,8 +26,11 @@ pub const SHADOWS_IN_FLIGHT: usize = 128;
 /// Requests in flight for a side by which pairs are looked at again. They have connections of their own, so that no shadow waits for them.
 pub const CHECKS_IN_FLIGHT: usize = 16;
 
-/// The most connections that both can need.
-const SHADOW_CONNECTIONS: usize = SHADOWS_IN_FLIGHT + CHECKS_IN_FLIGHT;
+/// Requests in flight for old, or its twin, by which it is asked what it does to itself; like those.
+pub const TWICE_IN_FLIGHT: usize = 4;
+
+/// The most connections that all of them can need.
+const SHADOW_CONNECTIONS: usize = SHADOWS_IN_FLIGHT + CHECKS_IN_FLIGHT + TWICE_IN_FLIGHT;
 
 /// One address of a side.
 #[derive(Debug)]

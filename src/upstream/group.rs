@@ -89,7 +89,8 @@ impl Group {
 pub struct Endpoints {
     telemetry: Arc<Telemetry>,
     next: AtomicU64,
-    current: Mutex<[Weak<Group>; 2]>,
+    /// By side, and old's twin.
+    current: Mutex<[Weak<Group>; 3]>,
     flights: [Arc<Flights>; 2],
 }
 
@@ -100,15 +101,24 @@ impl Endpoints {
         Self {
             telemetry,
             next: AtomicU64::new(0),
-            current: Mutex::new([Weak::new(), Weak::new()]),
+            current: Mutex::default(),
             flights: Default::default(),
         }
     }
 
     /// The endpoints of a side with these settings: those in use if they are the same, else new ones.
     pub fn group(&self, side: Side, settings: &Upstream) -> Arc<Group> {
+        self.kept(side.index(), side, settings)
+    }
+
+    /// The same of another old, which gets copies alone.
+    pub fn twin(&self, settings: &Upstream) -> Arc<Group> {
+        self.kept(Side::BOTH.len(), Side::Old, settings)
+    }
+
+    fn kept(&self, place: usize, side: Side, settings: &Upstream) -> Arc<Group> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = &mut current[side.index()];
+        let place = &mut current[place];
         if let Some(known) = place
             .upgrade()
             .filter(|known| known.common.settings() == settings)

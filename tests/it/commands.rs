@@ -308,6 +308,25 @@ fn mismatches_are_asked_of_the_proxy() {
 }
 
 #[test]
+fn a_route_is_reset_in_the_running_proxy() {
+    let admin = Backend::start(|_| Reply::status(204));
+    let place = Place::with_admin(admin.address());
+    let told = place.run("reset content-tags").ends_with(0);
+    assert!(told.out.contains("content-tags"), "{}", told.out);
+    let seen = admin.only_request();
+    assert_eq!(
+        (seen.method.as_str(), seen.target.as_str()),
+        ("POST", "/api/routes/content-tags/reset")
+    );
+    assert_eq!(seen.header("content-type"), ["application/json"]);
+    place.run("reset a/b").ends_with(2);
+    admin.answer_with(|_| Reply::status(404));
+    assert!(place.run("reset absent").ends_with(5).err.contains("404"));
+    let gone = format!("reset content-tags --admin {}", closed_port());
+    place.run(&gone).ends_with(5);
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let place = Place::new();
     let mut child = place

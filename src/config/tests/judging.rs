@@ -1,6 +1,7 @@
 //! How sure a verdict has to be: what the file may say of it, and what not.
 
-use super::mistakes::check_route;
+use super::mistakes::{check_in, check_route, found};
+use super::{HEAD, good};
 
 #[test]
 fn when_a_mismatch_is_looked_at_again() {
@@ -35,6 +36,53 @@ fn when_a_mismatch_is_looked_at_again() {
             &format!("compare = {{ recheck = {value} }}"),
             &format!("10:{problem}"),
         );
+    }
+}
+
+#[test]
+fn what_is_asked_twice() {
+    check_in(
+        "[noise]",
+        "floor = 1.5",
+        "8:9-8:12 out-of-range noise.floor",
+    );
+    check_in(
+        "[noise]",
+        "floor = \"0.1\"",
+        "8:9-8:14 wrong-type noise.floor",
+    );
+    check_in(
+        "[noise]",
+        "sample = 10.5",
+        "8:10-8:14 out-of-range noise.sample",
+    );
+    check_in(
+        "[noise]",
+        "sample = 0.001",
+        "8:10-8:15 bad-percent noise.sample",
+    );
+    check_in("[noise]", "shape = []", "8:1-8:6 unknown-key noise.shape");
+    let noise = |lines: &str| good(&format!("{HEAD}{lines}")).noise;
+    assert_eq!((noise("").floor, noise("").sample.percent()), (0.0003, 1.0));
+    let said = noise("[noise]\nfloor = 0\nsample = 0.5\n");
+    assert_eq!((said.floor, said.sample.percent()), (0.0, 0.5));
+}
+
+#[test]
+fn a_twin_is_old_at_another_url() {
+    let text = |old: &str| HEAD.replace("[new]", &format!("{old}\n[new]"));
+    let twin = |old: &str| good(&text(old)).twin.expect("there is one");
+    assert_eq!(good(HEAD).twin, None);
+    let plain = twin("twin = \"http://10.0.0.9:1\"\ntimeout = \"3s\"\nhealth = \"GET /\"");
+    assert_eq!(plain.urls[0].to_string(), "http://10.0.0.9:1");
+    assert_eq!(
+        (plain.timeout.as_secs(), plain.health, plain.tls),
+        (3, None, None)
+    );
+    assert!(twin("twin = \"https://twin.test\"").tls.is_some());
+    for (url, code) in [("ftp://x", "bad-url"), ("${NOBODY_SET}", "env-unset")] {
+        let found = found(&text(&format!("twin = \"{url}\"")));
+        assert!(found.len() == 1 && found[0].contains(code), "{found:?}");
     }
 }
 

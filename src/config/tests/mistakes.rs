@@ -29,7 +29,7 @@ fn check_line(line: &str, expected: &str) {
 }
 
 /// One mistake on line 8, in a table.
-fn check_in(header: &str, line: &str, expected: &str) {
+pub(super) fn check_in(header: &str, line: &str, expected: &str) {
     assert_eq!(
         found(&format!("{HEAD}{header}\n{line}\n")),
         [expected],
@@ -83,7 +83,6 @@ fn unknown_keys_and_keys_of_later_versions() {
         "[[routes]]\nname = \"a\"\nmatch = \"GET /a\"",
         "7:3-7:9 unknown-key routes",
     );
-    check_line("[noise]", "7:2-7:7 not-implemented noise");
     check_line("[ids.x]\nmax_pairs = 1", "7:2-7:5 not-implemented ids");
     check_line("protocol = \"h3\"", "7:12-7:16 bad-value new.protocol");
     check_line("tls = {}", "7:7-7:9 bad-value new.tls");

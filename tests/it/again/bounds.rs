@@ -34,9 +34,9 @@ fn at_most_a_tenth_of_the_copies_are_asked_again() {
 #[test]
 fn what_is_not_spent_may_be_spent_on_others() {
     let sides = Sides::start("recheck = [\"1ms\", \"2ms\", \"3ms\", \"4ms\"]");
-    // Eight requests are taken for each, and two are made.
+    // Eight requests are taken for each, and two are made; sixty are left to what was never asked.
     sides.answer(vec![one(1), one(2)], vec![one(2)]);
-    sides.earn(140);
+    sides.earn(800);
     let mut client = sides.proxy.client();
     for number in 0..4 {
         client.get(&format!("/items/x{number}"));
@@ -64,7 +64,7 @@ fn waiting(sides: &Sides, requests: usize) {
 #[test]
 fn pairs_that_wait_when_the_proxy_stops_are_mismatches() {
     let mut sides = Sides::start("recheck = [\"60s\"]");
-    sides.earn(200);
+    sides.earn(240);
     sides.answer(vec![one(1)], vec![one(2)]);
     waiting(&sides, 10);
     let running = sides.proxy.running();
@@ -90,7 +90,7 @@ fn pairs_that_wait_when_the_proxy_stops_are_mismatches() {
 #[test]
 fn what_waits_is_bounded_in_bytes() {
     let mut sides = Sides::start("recheck = [\"60s\"]");
-    sides.earn(800);
+    sides.earn(900);
     let long = |number: u64| value(&json!({"a": number, "b": "x".repeat(200_000)}));
     sides.answer(vec![long(1)], vec![long(2)]);
     waiting(&sides, 40);

@@ -81,7 +81,7 @@ fn routes_that_mean_the_same_by_a_key_share_its_writes() {
 /// A difference that new takes back, after a write, with these keys of `compare`.
 fn taken_back(compare: &str) -> Vec<(&'static str, f64)> {
     let sides = Sides::start(&format!("recheck = [\"1ms\"], {compare}"));
-    sides.earn(20);
+    sides.earn(25);
     sides.answer(vec![one(1)], vec![one(2), one(1)]);
     sides.proxy.client().request("PUT", "/items/x", &[], b"");
     let (page, row) = sides.judge();
@@ -101,13 +101,13 @@ fn new_that_was_behind_a_known_write_lags() {
 #[test]
 fn a_write_between_two_looks_leaves_nothing_to_judge() {
     let sides = Sides::start("recheck = [\"1ms\"], settle = \"1h\"");
-    sides.earn(20);
+    sides.earn(25);
     sides.answer(vec![one(1)], vec![one(2)]);
     let gates = [Gate::default(), Gate::default()];
     let [again, write] = gates.clone();
     // The second look is answered once the write is under way, and the write when all is over.
     sides.new.answer_with(move |seen| match seen.number {
-        20 => one(2),
+        25 => one(2),
         _ => one(2).after(&again),
     });
     sides.old.answer_with(move |seen| match &*seen.method {
@@ -115,7 +115,7 @@ fn a_write_between_two_looks_leaves_nothing_to_judge() {
         _ => one(1),
     });
     sides.proxy.get("/items/x");
-    wait_until("new is asked again", || sides.new.count() == 22);
+    wait_until("new is asked again", || sides.new.count() == 27);
     let mut writer = sides.proxy.client();
     writer.send_request("PUT", "/items/x", &[], b"");
     wait_until("old has the write", || {

@@ -92,6 +92,8 @@ impl Setup {
                 "server",
                 "listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nstate_dir = \"state\"",
             )
+            // A test that counts requests can't have one more now and then.
+            .set("noise", "sample = 0")
             .set("old", &format!("url = \"http://{}\"", old.address()))
             .set("new", &format!("url = \"http://{}\"", new.address()))
     }
