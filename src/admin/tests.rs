@@ -324,7 +324,7 @@ fn routes_show_the_cells() {
     let dropped = json!({"queue": 0, "bytes": 0, "body": 1, "validator": 0, "served_failed": 0, "aborted": 0, "breaker": 0, "shutdown": 0});
     let incomparable = json!({
         "shadow_connect": 0, "shadow_timeout": 0, "shadow_reset": 0, "shadow_protocol": 0, "shadow_queue": 0,
-        "too_large": 0, "too_deep": 1, "too_many_nodes": 0, "coding": 0, "bytes": 0, "recent_write": 0, "internal": 0,
+        "too_large": 0, "too_deep": 1, "too_many_nodes": 0, "coding": 0, "bytes": 0, "recent_write": 0, "multipart": 0, "stream": 0, "internal": 0,
     });
     let expected = json!({
         "name": "content-tags", "match": "GET /contents/{content}/tags", "serve": "split", "percent": 5.0, "share": 0.05,

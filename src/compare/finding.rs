@@ -51,13 +51,17 @@ pub enum Incomparable {
     Bytes,
     /// The key was written a moment ago.
     RecentWrite,
+    /// Bodies of several parts, which are not taken apart.
+    Multipart,
+    /// A body that may have no end.
+    Stream,
     /// The judgement broke off: a defect of crossfade.
     Internal,
 }
 
 impl Incomparable {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::ShadowConnect,
         Self::ShadowTimeout,
         Self::ShadowReset,
@@ -69,6 +73,8 @@ impl Incomparable {
         Self::Coding,
         Self::Bytes,
         Self::RecentWrite,
+        Self::Multipart,
+        Self::Stream,
         Self::Internal,
     ];
 
@@ -87,6 +93,8 @@ impl Incomparable {
             Self::Coding => "coding",
             Self::Bytes => "bytes",
             Self::RecentWrite => "recent_write",
+            Self::Multipart => "multipart",
+            Self::Stream => "stream",
             Self::Internal => "internal",
         }
     }

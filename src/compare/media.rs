@@ -40,6 +40,55 @@ impl ContentType {
     pub fn is_json(&self) -> bool {
         self.media_type == "application/json" || self.media_type.ends_with("+json")
     }
+
+    /// Whether it says lines that are JSON each.
+    #[must_use]
+    pub fn is_lines(&self) -> bool {
+        const NAMES: [&str; 5] = [
+            "application/x-ndjson",
+            "application/ndjson",
+            "application/jsonl",
+            "application/x-jsonlines",
+            "application/json-lines",
+        ];
+        NAMES.contains(&&*self.media_type)
+    }
+
+    /// Whether it says the fields of a form.
+    #[must_use]
+    pub fn is_form(&self) -> bool {
+        self.media_type == "application/x-www-form-urlencoded"
+    }
+
+    /// Whether it says several parts.
+    #[must_use]
+    pub fn is_multipart(&self) -> bool {
+        self.media_type.starts_with("multipart/")
+    }
+
+    /// Whether it says events, of which there may be no end.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.media_type == "text/event-stream"
+    }
+
+    /// The charset that it says, if that is not UTF-8; in lower case.
+    #[must_use]
+    pub fn charset(&self) -> Option<&str> {
+        let charset = self.parameters.iter().find(|(name, _)| name == "charset");
+        charset.map(|(_, value)| &**value)
+    }
+}
+
+/// Whether an answer is events, of which there may be no end.
+#[must_use]
+pub fn is_stream(headers: &HeaderMap) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let text = headers
+        .get(CONTENT_TYPE)
+        .map(|text| text.as_bytes().trim_ascii());
+    let name = text.and_then(|text| text.split(|&byte| byte == b';').next());
+    name.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(EVENTS))
 }
 
 /// Whether a header field says the same in two answers: the content type by meaning, any other by its values. Several lines of one field are as one

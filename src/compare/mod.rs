@@ -10,6 +10,7 @@
 //! tell: by [`shape`], and as rates of the [`trials`] that there were.
 
 mod align;
+mod body;
 pub mod cause;
 pub mod change;
 pub mod coding;

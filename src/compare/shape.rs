@@ -173,6 +173,15 @@ impl Seen {
         })
     }
 
+    /// A body that is not looked into, by all of its bytes.
+    #[must_use]
+    pub fn bytes(body: &[u8]) -> Self {
+        Self {
+            shape: Shape::BYTES,
+            value: hash_text(1, body),
+        }
+    }
+
     /// A number that stands alone, such as a status.
     #[must_use]
     pub fn number(number: u16) -> Self {

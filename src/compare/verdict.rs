@@ -3,6 +3,7 @@
 //! The order of the checks is the order of their cost: status, headers, bytes as they came, bytes decoded, the new text beside the old document, both
 //! documents under the rules, and only for documents that differ the walk that says where.
 
+use crate::compare::body::{self, Reading};
 use crate::compare::change::{Change, Form, Type};
 use crate::compare::coding::{self, CodingError, MAX_DECODED};
 use crate::compare::diff::difference;
@@ -16,6 +17,7 @@ use crate::compare::shape::Seen;
 use crate::compare::view::{BYTES_PER_VALUE, View};
 use crate::json::{Document, Limits, Node, ReadError};
 use http::{HeaderMap, StatusCode};
+use std::borrow::Cow;
 
 pub use crate::compare::finding::{Comparison, Divergence, Incomparable, Kind, Verdict};
 pub use crate::json::{Memory, Unlimited};
@@ -97,29 +99,54 @@ fn compare_bodies(
     rules: &Rules,
     memory: &mut dyn Memory,
 ) -> Comparison {
+    let types = [old, new].map(|answer| ContentType::of(answer.headers));
+    let reading = match body::reading(types[0].as_ref(), types[1].as_ref()) {
+        // Parts that are the same are the same; events may be no more than the first of them.
+        Err(Incomparable::Multipart) if old_body == new_body => return Comparison::matching(),
+        Err(reason) => return Comparison::incomparable(reason),
+        Ok(reading) => reading,
+    };
     if old_body == new_body && coding::coded_alike(old.headers, new.headers) {
         return Comparison::matching();
     }
     let came = [old_body.len(), new_body.len()];
-    let old_decoded = coding::decode(old_body, old.headers, memory);
-    let (old_body, new_body) = match old_decoded
-        .and_then(|old| Ok((old, coding::decode(new_body, new.headers, memory)?)))
-    {
+    let old_decoded = decoded(old_body, old.headers, types[0].as_ref(), memory);
+    let (old_body, new_body) = match old_decoded.and_then(|old| {
+        Ok((
+            old,
+            decoded(new_body, new.headers, types[1].as_ref(), memory)?,
+        ))
+    }) {
         Ok(bodies) => bodies,
-        Err(error) => return Comparison::incomparable(error.into()),
+        Err(reason) => return Comparison::incomparable(reason),
     };
     if old_body == new_body {
         return Comparison::matching();
     }
-    let is_json = match (ContentType::of(old.headers), ContentType::of(new.headers)) {
-        (None, None) => true,
-        (old, new) => old.is_some_and(|old| old.is_json()) || new.is_some_and(|new| new.is_json()),
+    let documents = match reading {
+        Reading::Json => return compare_json([&old_body, &new_body], came, rules, memory),
+        Reading::Lines => body::lines(&old_body, memory)
+            .and_then(|old| Ok(old.zip(body::lines(&new_body, memory)?))),
+        Reading::Form => body::form(&old_body, memory)
+            .and_then(|old| Ok(Some((old, body::form(&new_body, memory)?)))),
+        Reading::Bytes => Ok(None),
     };
-    if is_json {
-        compare_json([&old_body, &new_body], came, rules, memory)
-    } else {
-        Comparison::of(vec![bodies(&old_body, &new_body)])
+    match documents {
+        Ok(Some((old, new))) => compare_json([&old, &new], came, rules, memory),
+        Ok(None) => Comparison::of(vec![bodies(&old_body, &new_body)]),
+        Err(reason) => Comparison::incomparable(reason),
     }
+}
+
+/// A body without its coding, in UTF-8 if its charset is known.
+fn decoded<'b>(
+    body: &'b [u8],
+    headers: &HeaderMap,
+    content_type: Option<&ContentType>,
+    memory: &mut dyn Memory,
+) -> Result<Cow<'b, [u8]>, Incomparable> {
+    let plain = coding::decode(body, headers, memory)?;
+    body::to_utf8(plain, content_type, memory)
 }
 
 /// Bodies that are no JSON, and differ.
@@ -128,7 +155,12 @@ fn bodies(old: &[u8], new: &[u8]) -> Divergence {
         (Ok(old), Ok(new)) => Change::of_texts(Some(old), Some(new)),
         (Ok(_) | Err(_), Err(_)) | (Err(_), Ok(_)) => Change::of_bodies(Type::Bytes, Type::Bytes),
     };
-    Divergence::whole("body", Kind::Body, [Seen::BYTES; 2], change)
+    Divergence::whole(
+        "body",
+        Kind::Body,
+        [Seen::bytes(old), Seen::bytes(new)],
+        change,
+    )
 }
 
 /// What a body may be that had so many bytes as it came. Plain text has two bytes for a value at the least, and answers that are compressed well hardly half a

@@ -1,6 +1,6 @@
 //! The other half of a pair: the copy of a request goes to the other side, and its whole answer comes back within bounds.
 
-use crate::compare::Incomparable;
+use crate::compare::{Incomparable, media};
 use crate::config::settings::Shadow;
 use crate::message::body::Outgoing;
 use crate::message::capture::{Capture, Reservation, Spoiled};
@@ -94,7 +94,12 @@ pub(super) async fn ask(
         if !memory.grow(fields::size(&head.headers)) {
             return Err(Incomparable::Bytes);
         }
-        let body = read(body, bounds.max_body, memory).await?;
+        // There may be no end to wait for, and what comes says nothing.
+        let body = if media::is_stream(&head.headers) {
+            Bytes::new()
+        } else {
+            read(body, bounds.max_body, memory).await?
+        };
         Ok(AnswerCopy {
             status: head.status,
             headers: head.headers,

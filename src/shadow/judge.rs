@@ -1,6 +1,6 @@
 //! One pair in the lab: asked, judged, counted and remembered.
 
-use crate::compare::{Incomparable, Rules, Verdict};
+use crate::compare::{Incomparable, Rules, Verdict, media};
 use crate::message::forwarded::TRACEPARENT;
 use crate::plan::RoutePlan;
 use crate::route::bucket::{BUCKETS, Share};
@@ -267,4 +267,6 @@ fn is_same(pair: &Pair, other: &AnswerCopy<HeaderMap>, rules: &Rules) -> bool {
         && served
             .headers
             .are_those_of(&other.headers, |name| is_judged(name, rules))
+        // Of events nobody has read more than the head.
+        && !media::is_stream(&other.headers)
 }

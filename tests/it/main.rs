@@ -12,6 +12,7 @@ mod access_log;
 mod again;
 mod amplification;
 mod attacks;
+mod bodies;
 mod breaker;
 mod causes;
 mod clock;

@@ -445,6 +445,6 @@ fn every_name_is_its_own() {
     assert_eq!(names(Kind::ALL.map(Kind::name).to_vec()), 10);
     assert_eq!(
         names(Incomparable::ALL.map(Incomparable::name).to_vec()),
-        12
+        14
     );
 }
