@@ -10,7 +10,6 @@ use crate::compare::finding::{Divergence, Kind};
 use crate::compare::parts::{ArrayRule, Member, Members};
 use crate::compare::patch::Builder;
 use crate::compare::sequence::{common_ends, in_order};
-use crate::compare::shape::Seen;
 use crate::compare::view::At;
 use crate::json::location::Part;
 use crate::json::{Location, Value};
@@ -73,9 +72,10 @@ impl<'v> Walk<'v> {
 
     /// Walks values of which nobody knows that they are equal.
     fn unequal(&mut self, old: At<'v>, new: At<'v>) {
+        let by_shape = self.judge.is_by_shape(old, new);
         let kind = match (old.value(), new.value()) {
-            (Value::Array, Value::Array) => return self.arrays(old, new),
-            (Value::Object, Value::Object) => return self.objects(old, new),
+            (Value::Array, Value::Array) if !by_shape => return self.arrays(old, new),
+            (Value::Object, Value::Object) if !by_shape => return self.objects(old, new),
             (a, b) if std::mem::discriminant(&a) != std::mem::discriminant(&b) => Kind::Type,
             (_, _) if self.judge.equal(old, new) => return,
             (_, _) => Kind::Changed,
@@ -294,7 +294,7 @@ impl<'v> Walk<'v> {
                 path,
                 at,
                 kind,
-                seen: [Seen::at(old), Seen::at(new)],
+                seen: [At::seen(old), At::seen(new)],
                 change,
             });
         }

@@ -7,6 +7,7 @@ use crate::compare::align::{Alignment, Elements, multiset};
 use crate::compare::effort::Effort;
 use crate::compare::parts::{ArrayRule, Member, Members, identity_of, likeness};
 use crate::compare::rules::Program;
+use crate::compare::shape::Shape;
 use crate::compare::view::{At, Weight};
 use crate::json::{Decimal, Value};
 use crate::side::Side;
@@ -21,6 +22,9 @@ pub(crate) struct Judge<'v> {
 impl<'v> Judge<'v> {
     /// Whether two values are equal under the rules.
     pub(crate) fn equal(self, old: At<'v>, new: At<'v>) -> bool {
+        if self.is_by_shape(old, new) {
+            return Shape::of(old.value()) == Shape::of(new.value());
+        }
         match (old.value(), new.value()) {
             (Value::Null, Value::Null) => true,
             (Value::Bool(a), Value::Bool(b)) => a == b,
@@ -43,6 +47,11 @@ impl<'v> Judge<'v> {
                 _,
             ) => false,
         }
+    }
+
+    /// Whether nothing but the shapes of two values is compared.
+    pub(crate) fn is_by_shape(self, old: At<'v>, new: At<'v>) -> bool {
+        self.program.has_shapes && (old.mark().shape || new.mark().shape)
     }
 
     fn numbers_equal(self, (old, a): (At<'v>, &str), (new, b): (At<'v>, &str)) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! Invariant: [`Finding::Equal`] is said only of texts that two documents and [`Judge`](crate::compare::equal::Judge) would be found equal of, and
 //! [`Finding::Different`] only of those that never match; no hash is asked, so nothing can be made to collide. Whatever is not certain in one pass
-//! (names given twice, a tolerance among elements without order, elements that an identity would bring into another order) is left open.
+//! (values that are compared by shape, names given twice, a tolerance among elements without order, elements that an identity would bring into another
+//! order) is left open.
 //!
 //! While everything so far is equal, both sides are at the same place of equal shape, so one set of path positions tells the rules of both.
 
@@ -36,7 +37,8 @@ pub(crate) fn compare(
     limits: Limits,
     memory: &mut dyn Memory,
 ) -> Finding {
-    if new.len() > limits.bytes {
+    // A shape is that of a whole value, and rare among the rules: it is left to the views.
+    if new.len() > limits.bytes || program.has_shapes {
         return Finding::Open;
     }
     let Ok(text) = std::str::from_utf8(new) else {

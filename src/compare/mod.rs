@@ -18,6 +18,7 @@ mod diff;
 mod effort;
 mod equal;
 pub mod finding;
+mod hash;
 mod lockstep;
 pub mod media;
 pub mod noise;

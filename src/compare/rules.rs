@@ -19,6 +19,8 @@ pub struct Rules {
     pub match_by: Vec<(FieldPath, String)>,
     /// Numbers that may differ by an absolute amount, finite and not negative.
     pub tolerance: Vec<(FieldPath, f64)>,
+    /// Values of which the shape is compared, and nothing else: see [`Shape`](crate::compare::shape::Shape).
+    pub shape: Vec<FieldPath>,
     /// Objects whose keys are data.
     pub maps: Vec<FieldPath>,
     /// A field that is null is as one that is absent.
@@ -46,6 +48,7 @@ impl Default for Rules {
             unordered: Vec::new(),
             match_by: Vec::new(),
             tolerance: Vec::new(),
+            shape: Vec::new(),
             maps: Vec::new(),
             null_is_absent: false,
             headers: vec![http::header::CONTENT_TYPE],
@@ -111,6 +114,7 @@ pub(crate) enum Effect {
     MatchBy(usize),
     /// By a tolerance of the program.
     Tolerance(usize),
+    Shape,
     Map,
 }
 
@@ -123,6 +127,8 @@ pub(crate) struct Program<'r> {
     /// Each tolerance as the text of a decimal number.
     pub(crate) tolerances: Vec<String>,
     pub(crate) null_is_absent: bool,
+    /// Whether some values are compared by their shapes.
+    pub(crate) has_shapes: bool,
     /// Whether some path asks for elements by their places, so that what is said of an element depends on where it stands.
     pub(crate) has_indexes: bool,
 }
@@ -133,6 +139,7 @@ impl<'r> Program<'r> {
         paths.extend(rules.ignore.iter().map(|path| (path, Effect::Ignore)));
         paths.extend(rules.unordered.iter().map(|path| (path, Effect::Unordered)));
         paths.extend(rules.maps.iter().map(|path| (path, Effect::Map)));
+        paths.extend(rules.shape.iter().map(|path| (path, Effect::Shape)));
         let mut identities = Vec::new();
         for (path, text) in &rules.match_by {
             paths.push((path, Effect::MatchBy(identities.len())));
@@ -149,6 +156,7 @@ impl<'r> Program<'r> {
             }
         }
         Self {
+            has_shapes: !rules.shape.is_empty(),
             has_indexes: paths.iter().any(|(path, _)| path.has_indexes()),
             paths,
             identities,

@@ -4,7 +4,7 @@
 //! word, so that it can be counted, compared and kept without memory of its own. That a value is one of a few that a place has had is not known here:
 //! `noise` keeps those of each place by the hashes in [`Seen`].
 
-use crate::compare::view::{At, hash_number, hash_text};
+use crate::compare::hash::hash_text;
 use crate::json::number::Small;
 use crate::json::{Document, Node, Value};
 use std::fmt;
@@ -200,24 +200,6 @@ impl Seen {
         Self {
             shape: Shape::of(document.value(Node::ROOT)),
             value: 0,
-        }
-    }
-
-    /// A place in a document, if there is one.
-    pub(crate) fn at(at: Option<At<'_>>) -> Self {
-        let Some(at) = at else {
-            return Self::ABSENT;
-        };
-        let value = at.value();
-        Self {
-            shape: Shape::of(value),
-            value: match value {
-                // Not by the view: numbers that are near enough hash alike there.
-                Value::Number(text) => hash_number(text),
-                Value::Null | Value::Bool(_) | Value::String(_) | Value::Array | Value::Object => {
-                    at.hash()
-                }
-            },
         }
     }
 }

@@ -3,13 +3,14 @@
 //! Invariant: values that are equal under the rules have equal hashes (numbers with a tolerance hash alike, objects and unordered arrays without their
 //! order). The converse is left to chance, and nobody relies on it: what hashes alike is compared before it counts as equal.
 
+use crate::compare::hash::{
+    ANY_ORDER, IN_ORDER, KNOWN, LOOSE, SHAPE, STRING, fold, hash_number, hash_text, strict,
+};
 use crate::compare::rules::{Effect, Program};
-use crate::json::number::Small;
+use crate::compare::shape::{Seen, Shape};
 use crate::json::path::{Progress, Step};
-use crate::json::word::head;
-use crate::json::{Decimal, Document, Node, Value};
+use crate::json::{Document, Node, Value};
 use std::cell::{Cell, OnceCell};
-use std::hash::{Hash, Hasher};
 
 /// What the rules say about one value.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +18,7 @@ pub(crate) struct Mark {
     pub(crate) ignored: bool,
     pub(crate) unordered: bool,
     pub(crate) map: bool,
+    pub(crate) shape: bool,
     /// One more than the index of an identity.
     match_by: u16,
     /// One more than the index of a tolerance.
@@ -38,6 +40,7 @@ impl Mark {
             Effect::Ignore => self.ignored = true,
             Effect::Unordered => self.unordered = true,
             Effect::Map => self.map = true,
+            Effect::Shape => self.shape = true,
             Effect::MatchBy(index) if self.match_by == 0 => self.match_by = number(index),
             Effect::Tolerance(index) if self.tolerance == 0 => self.tolerance = number(index),
             Effect::MatchBy(_) | Effect::Tolerance(_) => {}
@@ -105,7 +108,11 @@ impl<'d> View<'d> {
     /// Whether some rule may have hidden something of this document.
     pub(crate) fn hides(&self) -> bool {
         let hidden = |mark: &Mark| {
-            mark.ignored || mark.unordered || mark.match_by != 0 || mark.tolerance != 0
+            mark.ignored
+                || mark.unordered
+                || mark.shape
+                || mark.match_by != 0
+                || mark.tolerance != 0
         };
         let null = |node| self.document.value(node) == Value::Null;
         self.marks.iter().any(hidden)
@@ -128,6 +135,9 @@ impl<'d> View<'d> {
     fn own_hash(&self, node: Node) -> u64 {
         let mark = self.mark(node);
         let document = self.document;
+        if mark.shape {
+            return strict(fold(SHAPE ^ Shape::of(document.value(node)).id(), IN_ORDER));
+        }
         match document.value(node) {
             Value::Null => strict(fold(2, IN_ORDER)),
             Value::Bool(false) => strict(fold(3, IN_ORDER)),
@@ -174,6 +184,27 @@ impl<'d> View<'d> {
 impl<'v> At<'v> {
     pub(crate) fn value(self) -> Value<'v> {
         self.view.document.value(self.node)
+    }
+
+    /// What is there, if anything is.
+    pub(crate) fn seen(at: Option<Self>) -> Seen {
+        let Some(at) = at else {
+            return Seen::ABSENT;
+        };
+        let value = at.value();
+        Seen {
+            shape: Shape::of(value),
+            value: match value {
+                // Not by the view: numbers that are near enough hash alike there.
+                Value::Number(text) if !at.mark().shape => hash_number(text),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array
+                | Value::Object => at.hash(),
+            },
+        }
     }
 
     pub(crate) fn key(self) -> &'v str {
@@ -243,62 +274,6 @@ pub(crate) struct Weight {
     pub(crate) reach: f64,
     /// A hash of their texts in order.
     pub(crate) fingerprint: u64,
-}
-
-const LOOSE: u64 = 1;
-/// Set in every hash, so that none is 0.
-const KNOWN: u64 = 2;
-const IN_ORDER: u64 = 0x9E37_79B9_7F4A_7C15;
-/// What tells a number from a text of the same bits.
-const NUMBER: u64 = 0x8EBC_6AF0_9C88_C6E3;
-const STRING: u64 = 0x5899_65CC_7537_4CC3;
-const ANY_ORDER: u64 = 0xD1B5_4A32_D192_ED03;
-
-fn strict(hash: u64) -> u64 {
-    hash & !LOOSE
-}
-
-/// Multiplies to 128 bits and folds the halves: each bit of the input reaches every bit of the result.
-fn fold(value: u64, constant: u64) -> u64 {
-    let product = u128::from(value ^ 0xA076_1D64_78BD_642F) * u128::from(constant);
-    (product as u64) ^ ((product >> 64) as u64)
-}
-
-/// A hash of a text, and of what a seed says. It has no key: the same document hashes alike everywhere.
-pub(crate) fn hash_text(seed: u64, text: &[u8]) -> u64 {
-    let (mut hash, mut at) = (seed ^ (text.len() as u64).rotate_right(16), 0);
-    while text.len() - at > 8 {
-        hash = fold(hash ^ head(text, at, 8), IN_ORDER);
-        at += 8;
-    }
-    fold(
-        fold(hash ^ head(text, at, text.len() - at), IN_ORDER),
-        ANY_ORDER,
-    )
-}
-
-/// Alike for numbers that are equal, however they are written.
-pub(crate) fn hash_number(text: &str) -> u64 {
-    if let Some(small) = Small::of(text) {
-        let rest = (small.exponent as u64).rotate_left(8) | u64::from(small.negative);
-        return fold(fold(NUMBER ^ small.digits, IN_ORDER) ^ rest, ANY_ORDER);
-    }
-    let mut mixer = Mixer(NUMBER);
-    Decimal::parse(text).hash(&mut mixer);
-    mixer.finish()
-}
-
-/// Hashes what does not fit a word.
-struct Mixer(u64);
-
-impl Hasher for Mixer {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = hash_text(self.0, bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 /// One walk over a document that finds what the rules say of each value.

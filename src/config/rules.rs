@@ -16,6 +16,7 @@ pub(super) fn rules(section: &Section<'_>, sink: &mut Sink<'_>) -> Rules {
     let ignore = section.read(sink, "ignore", paths);
     let unordered = section.read(sink, "unordered", paths);
     let maps = section.read(sink, "maps", paths);
+    let shape = section.read(sink, "shape", paths);
     let match_by = section.read(sink, "match_by", |item, sink| {
         by_path(item, sink, "fields", field)
     });
@@ -33,6 +34,7 @@ pub(super) fn rules(section: &Section<'_>, sink: &mut Sink<'_>) -> Rules {
         unordered: unordered.good().unwrap_or_default(),
         match_by: match_by.good().unwrap_or_default(),
         tolerance: tolerance.good().unwrap_or_default(),
+        shape: shape.good().unwrap_or_default(),
         maps: maps.good().unwrap_or_default(),
         null_is_absent: null_is_absent.good().unwrap_or(default.null_is_absent),
         headers: headers.good().unwrap_or(default.headers),

@@ -216,6 +216,7 @@ pub(super) const COMPARE: Words = Words {
         "unordered",
         "match_by",
         "tolerance",
+        "shape",
         "maps",
         "null_is_absent",
         "headers",
@@ -224,7 +225,7 @@ pub(super) const COMPARE: Words = Words {
         "lag",
         "settle",
     ],
-    later: &["shape", "map"],
+    later: &["map"],
 };
 
 const ALL: [&Words; 20] = [

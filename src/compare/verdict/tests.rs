@@ -12,7 +12,7 @@ mod documents;
 mod patches;
 mod properties;
 
-/// Rules written as `ignore $.a; unordered $.b; match_by $.c id; tolerance $.d 0.1; map $.e; nulls`.
+/// Rules written as `ignore $.a; unordered $.b; match_by $.c id; tolerance $.d 0.1; map $.e; shape $.f; nulls`.
 pub(crate) fn rules(text: &str) -> Rules {
     let mut rules = Rules::default();
     for rule in text
@@ -28,6 +28,7 @@ pub(crate) fn rules(text: &str) -> Rules {
             "match_by" => rules.match_by.push((path(), words[2].to_owned())),
             "tolerance" => rules.tolerance.push((path(), words[2].parse().unwrap())),
             "map" => rules.maps.push(path()),
+            "shape" => rules.shape.push(path()),
             "nulls" => rules.null_is_absent = true,
             other => panic!("{other}"),
         }

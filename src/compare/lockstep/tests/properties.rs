@@ -43,6 +43,10 @@ fn some_rules() -> impl Strategy<Value = String> {
             "match_by $ id",
             "match_by $..* id",
             "match_by $.a b.c",
+            "shape $..a",
+            "shape $.b",
+            "shape $..*",
+            "shape $[*]",
             "tolerance $..* 0.5",
             "tolerance $..b 1",
             "tolerance $..id 0.25",
@@ -95,7 +99,7 @@ proptest! {
     ) {
         let rules = rules(&text);
         let loose = text.contains("tolerance") && text.contains("unordered");
-        let certain = !loose && !text.contains("match_by") && !text.contains("[0]") && !text.contains("[-1]");
+        let certain = !loose && !text.contains("shape") && !text.contains("match_by") && !text.contains("[0]") && !text.contains("[-1]");
         if !certain || old.repeats() || new.repeats() {
             return Ok(());
         }

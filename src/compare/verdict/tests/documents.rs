@@ -124,6 +124,45 @@ fn ignored_fields_are_dropped_on_both_sides() {
 }
 
 #[test]
+fn values_may_differ_where_only_their_shapes_count() {
+    let check = |old: &str, new: &str, expected: &str| {
+        check_by(
+            "shape $.x",
+            &format!("{{\"x\":{old}}}"),
+            &format!("{{\"x\":{new}}}"),
+            expected,
+        );
+    };
+    check("1", "7", "match");
+    check("1", "70", "changed $.x");
+    check("1", "-1", "changed $.x");
+    check("1.5", "2.5", "match");
+    check("1", "\"1\"", "type $.x");
+    check("null", "1", "type $.x");
+    check(
+        "\"2026-01-02T03:04:05Z\"",
+        "\"2031-12-30T23:59:59Z\"",
+        "match",
+    );
+    check("\"2026-01-02T03:04:05Z\"", "\"yesterday\"", "changed $.x");
+    check(
+        "\"6ba7b810-9dad-11d1-80b4-00c04fd430c8\"",
+        "\"123e4567-e89b-12d3-a456-426614174000\"",
+        "match",
+    );
+    check("[1,2]", "[{}]", "match");
+    check("[1,2]", "{}", "type $.x");
+    check_by("shape $.x", r#"{"x":1}"#, "{}", "missing $.x");
+    // An element is found by the shape of a field too.
+    check_by(
+        "shape $[*].at; unordered $",
+        r#"[{"at":1,"n":1},{"at":2,"n":2}]"#,
+        r#"[{"at":3,"n":2},{"at":4,"n":1}]"#,
+        "match",
+    );
+}
+
+#[test]
 fn numbers_may_differ_by_the_tolerance() {
     check_by("tolerance $.x 0.1", r#"{"x":1.0}"#, r#"{"x":1.1}"#, "match");
     check_by(
