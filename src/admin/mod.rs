@@ -11,6 +11,7 @@ mod config;
 mod fields;
 mod health;
 mod input;
+mod learn;
 mod mismatches;
 mod overrule;
 mod query;

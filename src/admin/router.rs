@@ -3,7 +3,7 @@
 use crate::admin::api::Admin;
 use crate::admin::refusal::Refusal;
 use crate::admin::{
-    access, causes, config, health, mismatches, overrule, reset, routes, samples, upstreams,
+    access, causes, config, health, learn, mismatches, overrule, reset, routes, samples, upstreams,
 };
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
@@ -33,6 +33,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/samples", get(samples::samples))
         .route("/api/causes", get(causes::causes))
         .route("/api/causes/{id}/ack", acknowledge)
+        .route("/api/learn", get(learn::learn))
         .route("/api/override", overrule)
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
@@ -42,7 +43,7 @@ pub fn router(admin: Admin) -> Router {
 }
 
 async fn not_found() -> Refusal {
-    let detail = "There are /livez, /readyz, /metrics, /api/config, /api/routes, /api/routes/NAME/reset, /api/upstreams, /api/mismatches, /api/samples, /api/causes, /api/causes/ID/ack and /api/override.";
+    let detail = "There are /livez, /readyz, /metrics, /api/config, /api/routes, /api/routes/NAME/reset, /api/upstreams, /api/mismatches, /api/samples, /api/causes, /api/causes/ID/ack, /api/learn and /api/override.";
     Refusal::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 

@@ -11,6 +11,7 @@ mod demo;
 mod diff;
 mod explain;
 mod file;
+mod learn;
 mod mismatches;
 mod output;
 mod proxy;
@@ -68,6 +69,7 @@ enum Command {
     Mismatches(mismatches::Mismatches),
     Causes(causes::Causes),
     Reset(reset::Reset),
+    Learn(learn::Learn),
 }
 
 /// Does what the arguments (the program's name first) ask; returns the exit status.
@@ -96,6 +98,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Mismatches(command) => command.run(),
         Command::Causes(command) => command.run(),
         Command::Reset(command) => command.run(),
+        Command::Learn(command) => command.run(),
     };
     match result {
         Ok(status) => status.into(),

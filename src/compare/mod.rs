@@ -19,6 +19,7 @@ mod effort;
 mod equal;
 pub mod finding;
 mod hash;
+pub mod lesson;
 mod lockstep;
 pub mod media;
 pub mod noise;

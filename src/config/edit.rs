@@ -3,6 +3,10 @@
 //! The text is parsed only to find places in it; the new value is then written over the old one's bytes. What comes
 //! out is TOML, and whether it is a good routes.toml is for [`load`](fn@crate::config::load) to say.
 
+mod rules;
+
+pub use rules::{Rule, RuleValue, add_rule};
+
 use crate::config::problem::Lines;
 use crate::config::words;
 use crate::route::decide::Serve;

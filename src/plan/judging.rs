@@ -4,6 +4,7 @@
 
 use crate::compare::Divergence;
 use crate::compare::Rules;
+use crate::compare::lesson::{Advice, Known, Lessons};
 use crate::compare::noise::{self, Report, State};
 use crate::compare::recheck::{self, Again, Evidence, Judgement};
 use crate::config::settings;
@@ -41,6 +42,8 @@ struct Epoch {
     noise: Option<Box<noise::Noise>>,
     /// How often old may be asked twice.
     twice: f64,
+    /// What the differences call for.
+    lessons: Lessons,
 }
 
 /// What is wanted of a pair beside a verdict.
@@ -173,6 +176,35 @@ impl Judging {
         noise.map_or_else(Vec::new, |noise| noise.reports(now))
     }
 
+    /// Whether the documents of two answers that differ in this would teach something.
+    #[must_use]
+    pub fn wants_documents(&self, found: &[Divergence]) -> bool {
+        self.epoch().lessons.wants_documents(found)
+    }
+
+    /// Two answers differ in this; with their documents, if they were wanted.
+    pub fn learn(&self, found: &[Divergence], documents: &[&Document<'_>]) {
+        self.epoch().lessons.remember(found, documents);
+    }
+
+    /// How many pairs have differed, and the rules that their differences call for.
+    #[must_use]
+    pub fn advice(&self, at: Instant) -> (u64, Vec<Advice>) {
+        let reports = self.reports(at);
+        let epoch = self.epoch();
+        let advice = epoch.lessons.advice(|path| {
+            let report = reports.iter().find(|report| report.path == path);
+            Known {
+                is_noise: report
+                    .is_some_and(|report| matches!(report.state, State::Noisy | State::Blind)),
+                checks: report.map_or(0, |report| {
+                    report.standing.aligned + report.standing.crossed
+                }),
+            }
+        });
+        (epoch.lessons.pairs(), advice)
+    }
+
     /// Shows how many fields there are of each kind.
     pub fn show(&self, metrics: &RouteMetrics, at: Instant) {
         let reports = self.reports(at);
@@ -194,6 +226,7 @@ impl Epoch {
             number,
             noise: None,
             twice: 0.0,
+            lessons: Lessons::default(),
         }
     }
 

@@ -203,6 +203,11 @@ impl Lab {
             asked.judged(comparison.verdict);
             return None;
         }
+        measure.learn(
+            &pair.answer,
+            other,
+            (&route.judging, &comparison.divergences),
+        );
         let finding = Finding::new(route, &pair, other, comparison, &self.redactor);
         let other = keep(other, &route.rules);
         let Some(place) = self.doubts.place(route, &pair, &finding) else {

@@ -150,6 +150,30 @@ impl Measure<'_> {
         other: &AnswerCopy<impl Headers>,
         (judging, stands_for): (&Judging, u64),
     ) {
+        self.with_documents(one, other, |documents| judging.count(documents, stands_for));
+    }
+
+    /// Remembers what two answers that differ say of their route's fields.
+    pub(super) fn learn(
+        self,
+        one: &AnswerCopy<impl Headers>,
+        other: &AnswerCopy<impl Headers>,
+        (judging, found): (&Judging, &[Divergence]),
+    ) {
+        if judging.wants_documents(found) {
+            self.with_documents(one, other, |documents| judging.learn(found, documents));
+        } else {
+            judging.learn(found, &[]);
+        }
+    }
+
+    /// Reads both bodies, as far as they are JSON; of equal ones one.
+    fn with_documents(
+        self,
+        one: &AnswerCopy<impl Headers>,
+        other: &AnswerCopy<impl Headers>,
+        read: impl FnOnce(&[&Document<'_>]),
+    ) {
         let mut memory = self.memory.beside();
         let memory = &mut Memory(&mut memory);
         let one = one
@@ -163,14 +187,13 @@ impl Measure<'_> {
             ..Limits::default()
         };
         let bodies: Vec<_> = [one, other].into_iter().flatten().collect();
-        // Equal ones count once.
         let several = bodies.len() == 2 && bodies[0] != bodies[1];
         let bodies = bodies.iter().take(1 + usize::from(several));
         let documents: Vec<_> = bodies
             .filter_map(|body| Document::read(body, limits, memory).ok())
             .filter(|_| !self.head_only)
             .collect();
-        judging.count(&documents.iter().collect::<Vec<_>>(), stands_for);
+        read(&documents.iter().collect::<Vec<_>>());
     }
 
     fn view<'a, H>(self, answer: &'a AnswerCopy<H>, headers: &'a HeaderMap) -> Answer<'a> {

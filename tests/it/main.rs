@@ -35,6 +35,7 @@ mod harness;
 mod headers;
 mod http2;
 mod isolation;
+mod learn;
 mod limits;
 mod listeners;
 mod live;

@@ -1,0 +1,118 @@
+//! `GET /api/learn?route=`: the rules that each route's differences call for, and what speaks for them.
+
+use crate::admin::api::Admin;
+use crate::admin::refusal::Refusal;
+use crate::compare::lesson::{Advice, Rule};
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// The answer of `GET /api/learn`.
+#[derive(Debug, Serialize)]
+pub(super) struct LearnView {
+    routes: Vec<RouteView>,
+}
+
+#[derive(Debug, Serialize)]
+struct RouteView {
+    name: String,
+    /// Pairs that differed, since the start or the last reset.
+    pairs: u64,
+    rules: Vec<Value>,
+}
+
+/// `GET /api/learn`.
+pub(super) async fn learn(
+    State(admin): State<Admin>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<LearnView>, Refusal> {
+    let asked = route(query.as_deref().unwrap_or_default())?;
+    let plan = admin.live.snapshot();
+    let routes = plan.routes().filter(|route| match &asked {
+        Some(asked) => **route.name() == **asked,
+        None => true,
+    });
+    let routes: Vec<_> = routes
+        .map(|route| {
+            let (pairs, advice) = route.judging.advice(Instant::now());
+            RouteView {
+                name: route.name().to_string(),
+                pairs,
+                rules: advice.into_iter().map(rule).collect(),
+            }
+        })
+        .collect();
+    if let (Some(asked), true) = (asked, routes.is_empty()) {
+        return Err(Refusal::new(
+            StatusCode::NOT_FOUND,
+            "route",
+            format!("No route has the name \"{asked}\"."),
+        ));
+    }
+    Ok(Json(LearnView { routes }))
+}
+
+fn rule(advice: Advice) -> Value {
+    let (key, value) = match advice.rule {
+        Rule::Unordered => ("unordered", Value::Null),
+        Rule::MatchBy(name) => ("match_by", Value::from(name)),
+        // A power of ten as it is written, not as it is computed.
+        Rule::Tolerance(decade) => (
+            "tolerance",
+            format!("1e{decade}").parse::<f64>().unwrap_or(0.0).into(),
+        ),
+        Rule::Shape => ("shape", Value::Null),
+        Rule::Ignore => ("ignore", Value::Null),
+    };
+    json!({"key": key, "path": advice.path, "value": value, "evidence": advice.evidence})
+}
+
+/// The route that the query names. An empty value is as none.
+fn route(query: &str) -> Result<Option<String>, Refusal> {
+    let mut route = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if name != "route" || route.replace(value.into_owned()).is_some() {
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "query",
+                "The query may hold `route` once, nothing else.",
+            ));
+        }
+    }
+    Ok(route.filter(|name| !name.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries() {
+        for (query, expected) in [
+            ("", Some(None)),
+            ("route=", Some(None)),
+            ("route=a%2Db", Some(Some("a-b"))),
+            ("route=a&route=b", None),
+            ("limit=3", None),
+        ] {
+            let expected = expected.map(|route: Option<&str>| route.map(str::to_owned));
+            assert_eq!(route(query).ok(), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_power_of_ten_is_exact() {
+        let advice = Advice {
+            rule: Rule::Tolerance(-6),
+            path: "$.w".to_owned(),
+            evidence: "e".to_owned(),
+        };
+        assert_eq!(
+            rule(advice),
+            json!({"key": "tolerance", "path": "$.w", "value": 1e-6, "evidence": "e"})
+        );
+    }
+}
