@@ -44,6 +44,7 @@ mod multiplex;
 mod pools;
 mod prometheus;
 mod proxy_protocol;
+mod releases;
 mod request_id;
 mod samples;
 mod secrets;

@@ -121,12 +121,17 @@ impl Gate {
     }
 }
 
+/// Where tests/run puts what it fetches.
+pub(crate) fn tool_folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("target/test-tools")
+        .join(name)
+}
+
 /// A program of Debian that a test runs: where `tests/run` unpacked it, else on PATH.
 #[track_caller]
 pub(crate) fn tool(name: &str) -> PathBuf {
-    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("target/test-tools/usr/bin")
-        .join(name);
+    let unpacked = tool_folder("usr/bin").join(name);
     let installed = std::env::var_os("PATH")
         .into_iter()
         .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
