@@ -1,5 +1,7 @@
 //! Prometheus itself reads the metrics page: promtool finds nothing to say about it, and a server scrapes it and computes the diff rate.
 
+mod deployed;
+
 use crate::harness::client::get;
 use crate::harness::{Backend, Program, Proxy, Reply, Setup, tool, wait_until};
 use serde_json::{Value, json};
