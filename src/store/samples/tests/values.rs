@@ -266,8 +266,9 @@ proptest! {
     fn a_judgement_without_rules_needs_no_values(old in any_document(), new in any_document()) {
         let [as_it_came, hidden] = both(&old.to_string(), &new.to_string(), &Rules::default());
         prop_assert_eq!(as_it_came.verdict, hidden.verdict);
-        // Below a secret the places are hidden too.
-        if !old.to_string().contains("token") && !new.to_string().contains("token") {
+        // Below a secret the places are hidden too, and which of equally good alignments of elements is taken depends on what they say.
+        let is_plain = |document: &Value| !document.to_string().contains("token") && !document.to_string().contains('[');
+        if is_plain(&old) && is_plain(&new) {
             prop_assert_eq!(said(&as_it_came), said(&hidden));
         }
     }
