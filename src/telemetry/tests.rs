@@ -139,7 +139,7 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
             "crossfade_incomparable_total",
             "counter",
             "route reason",
-            12,
+            14,
         ),
         ("crossfade_route_share", "gauge", "route", 1),
         ("crossfade_override", "gauge", "", 1),
