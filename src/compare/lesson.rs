@@ -1,7 +1,7 @@
 //! What a route's differences teach: which rule would say that they are harmless, and what speaks for it. Nothing is applied here.
 //!
 //! Invariant: the narrowest rule that covers all that was seen is proposed, and none for a field of which nobody knows that it is noise, but for the order
-//! of arrays, where the elements themselves were found equal. What is kept is bounded by [`MAX_FIELDS`] and [`MAX_NAMES`]; no value is kept.
+//! of arrays, where the elements themselves were found equal. What is kept is bounded by [`MAX_FIELDS`] and a few names for each array; no value is kept.
 
 use crate::compare::change::Form;
 use crate::compare::finding::Divergence;
