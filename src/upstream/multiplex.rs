@@ -1,7 +1,7 @@
 //! One exchange with an endpoint of a side that speaks HTTP/2, up to the head of the answer.
 //!
 //! What the side has provably not processed (RFC 9113 §8.7: streams beyond the last one that its GOAWAY names, and REFUSED_STREAM) is sent once more
-//! whatever the method, if its body can be, and is no retry. Else the rules are those of [`super::send`].
+//! whatever the method, if its body can be, and is no retry. Else the rules are those of [`super::send`](mod@super::send).
 
 use crate::config::settings::Multiplexing;
 use crate::message::body::Outgoing;
