@@ -12,6 +12,7 @@ mod diff;
 mod explain;
 mod file;
 mod learn;
+mod judge;
 mod mismatches;
 mod output;
 mod proxy;
@@ -67,6 +68,7 @@ enum Command {
     Set(set::Set),
     Rollback(rollback::Rollback),
     Mismatches(mismatches::Mismatches),
+    Judge(judge::Judge),
     Causes(causes::Causes),
     Reset(reset::Reset),
     Learn(learn::Learn),
@@ -96,6 +98,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Set(command) => command.run(),
         Command::Rollback(command) => Ok(command.run()),
         Command::Mismatches(command) => command.run(),
+        Command::Judge(command) => command.run(),
         Command::Causes(command) => command.run(),
         Command::Reset(command) => command.run(),
         Command::Learn(command) => command.run(),

@@ -5,6 +5,7 @@
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, ValueEnum};
+use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -84,6 +85,21 @@ pub(super) fn complain(text: impl Display) {
 /// With nowhere left to write, the exit status still tells.
 fn complain_as(label: &str, style: Style, text: impl Display) {
     let _ = writeln!(anstream::stderr().lock(), "{style}{label}{style:#}: {text}");
+}
+
+/// A table of lines without a frame.
+pub(super) fn rows<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(head);
+    for row in rows {
+        table.add_row(row);
+    }
+    let lines = table.lines().map(|line| line.trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Lines of a name and a value, the values in one column.

@@ -15,6 +15,7 @@ pub mod cause;
 pub mod change;
 pub mod coding;
 mod diff;
+pub mod docket;
 mod effort;
 mod equal;
 pub mod finding;

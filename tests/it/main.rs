@@ -36,6 +36,7 @@ mod headers;
 mod http2;
 mod isolation;
 mod learn;
+mod judge;
 mod limits;
 mod listeners;
 mod live;

@@ -1,0 +1,150 @@
+//! What came out of recorded pairs, for people and for scripts.
+
+use crate::cli::judge::session::{Session, Verdicts};
+use crate::cli::output::rows;
+use crate::cli::words::printable;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// As `--output json` shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pairs: u64,
+    verdicts: Verdicts,
+    fields: Vec<FieldRow>,
+    causes: Vec<CauseRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct FieldRow {
+    route: String,
+    path: String,
+    state: &'static str,
+    kinds: Vec<&'static str>,
+    aligned: u64,
+    crossed: u64,
+    e: f64,
+    rate: f64,
+    low: f64,
+    high: f64,
+    trials: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct CauseRow {
+    id: String,
+    route: String,
+    paths: Vec<String>,
+    kinds: Vec<&'static str>,
+    shape: String,
+    pairs: u64,
+    keys: Option<u64>,
+    /// Of the route's mismatches.
+    share: f64,
+}
+
+impl Report {
+    pub(super) fn of(session: &Session<'_>) -> Self {
+        let verdicts = session.verdicts;
+        let mut report = Self {
+            pairs: verdicts.all().iter().map(|(_, pairs)| pairs).sum(),
+            verdicts,
+            fields: Vec::new(),
+            causes: Vec::new(),
+        };
+        for (route, docket) in &session.dockets {
+            for (field, kinds) in docket.fields() {
+                report.fields.push(FieldRow {
+                    route: route.clone(),
+                    path: field.path,
+                    state: field.state.name(),
+                    kinds: kinds.iter().map(|kind| kind.name()).collect(),
+                    aligned: field.standing.aligned,
+                    crossed: field.standing.crossed,
+                    // JSON has no infinity.
+                    e: field.standing.log_e.exp().min(f64::MAX),
+                    rate: field.differs.rate,
+                    low: field.differs.low,
+                    high: field.differs.high,
+                    trials: field.differs.trials,
+                });
+            }
+            let mismatches = docket.mismatches().max(1) as f64;
+            for cause in docket.causes() {
+                report.causes.push(CauseRow {
+                    id: cause.id.to_string(),
+                    route: route.clone(),
+                    paths: cause.paths,
+                    kinds: cause.kinds.iter().map(|kind| kind.name()).collect(),
+                    shape: cause.shape,
+                    pairs: cause.pairs,
+                    keys: cause.keys,
+                    share: cause.pairs as f64 / mismatches,
+                });
+            }
+        }
+        report
+            .causes
+            .sort_by_key(|cause| std::cmp::Reverse(cause.pairs));
+        report
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("{} pairs", self.pairs);
+        for (verdict, pairs) in self.verdicts.all() {
+            if pairs > 0 {
+                write!(text, ", {pairs} {verdict}").expect("a String takes all text");
+            }
+        }
+        if !self.fields.is_empty() {
+            let fields = self.fields.iter().map(|field| {
+                [
+                    printable(&field.route),
+                    printable(&field.path),
+                    field.state.to_owned(),
+                    field.kinds.join(" "),
+                    format!("{} : {}", field.aligned, field.crossed),
+                    format!("{:.1e}", field.e),
+                    format!("{:.3} %", field.rate * 100.0),
+                    format!("{:.3} .. {:.3} %", field.low * 100.0, field.high * 100.0),
+                    format!("{:.0}", field.trials),
+                ]
+            });
+            let head = [
+                "ROUTE",
+                "PATH",
+                "STATE",
+                "KINDS",
+                "STAYED : CROSSED",
+                "E",
+                "RATE",
+                "95 %",
+                "OF",
+            ];
+            text.push_str("\n\n");
+            text.push_str(&rows(head, fields));
+        }
+        if !self.causes.is_empty() {
+            let causes = self.causes.iter().map(|cause| {
+                [
+                    cause.id.clone(),
+                    printable(&cause.route),
+                    printable(&cause.paths.join(" ")),
+                    cause.kinds.join(" "),
+                    printable(&cause.shape),
+                    cause.pairs.to_string(),
+                    cause
+                        .keys
+                        .map_or_else(|| "-".to_owned(), |keys| keys.to_string()),
+                    format!("{:.1} %", cause.share * 100.0),
+                ]
+            });
+            let head = [
+                "CAUSE", "ROUTE", "PATHS", "KINDS", "CHANGE", "PAIRS", "KEYS", "SHARE",
+            ];
+            text.push_str("\n\n");
+            text.push_str(&rows(head, causes));
+        }
+        text
+    }
+}

@@ -1,0 +1,166 @@
+//! Recorded pairs on their way through the judgement, route by route.
+
+use crate::cli::judge::lines::{Lines, Recorded};
+use crate::cli::output::{self, Status};
+use crate::compare::docket::{Docket, Recorded as Pair, Settled};
+use crate::compare::noise;
+use crate::compare::recheck::{Judgement, Look};
+use crate::compare::{Answer, Rules, Unlimited};
+use crate::config::Settings;
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead};
+
+/// Routes of one file; a line of one more is a bad one.
+const ROUTES: usize = 1_000;
+/// Bad lines that are told; others are counted.
+const TOLD: u64 = 20;
+
+/// What was read so far.
+pub(super) struct Session<'s> {
+    settings: Option<&'s Settings>,
+    pub(super) dockets: BTreeMap<String, Docket>,
+    pub(super) verdicts: Verdicts,
+    bad: u64,
+    unread: BTreeSet<String>,
+}
+
+/// How many pairs there are of each verdict.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Verdicts {
+    #[serde(rename = "match")]
+    matching: u64,
+    noise: u64,
+    mismatch: u64,
+    transient: u64,
+    lag: u64,
+    incomparable: u64,
+}
+
+impl Verdicts {
+    fn count(&mut self, settled: Settled) {
+        *match settled {
+            Settled::Match => &mut self.matching,
+            Settled::Differed(Judgement::Noise) => &mut self.noise,
+            Settled::Differed(Judgement::Mismatch { .. }) => &mut self.mismatch,
+            Settled::Differed(Judgement::Transient) => &mut self.transient,
+            Settled::Differed(Judgement::Lag) => &mut self.lag,
+            Settled::Incomparable(_) => &mut self.incomparable,
+        } += 1;
+    }
+
+    pub(super) fn all(self) -> [(&'static str, u64); 6] {
+        [
+            ("match", self.matching),
+            ("noise", self.noise),
+            ("mismatch", self.mismatch),
+            ("transient", self.transient),
+            ("lag", self.lag),
+            ("incomparable", self.incomparable),
+        ]
+    }
+}
+
+impl<'s> Session<'s> {
+    pub(super) fn new(settings: Option<&'s Settings>) -> Self {
+        Self {
+            settings,
+            dockets: BTreeMap::new(),
+            verdicts: Verdicts::default(),
+            bad: 0,
+            unread: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn read(&mut self, from: impl BufRead) -> io::Result<()> {
+        let mut lines = Lines::new(from);
+        while let Some(line) = lines.next(|recorded| self.judge(recorded))? {
+            match line {
+                Ok(true) => {}
+                Ok(false) => {
+                    let number = lines.number();
+                    self.complain(format!(
+                        "line {number}: there are more than {ROUTES} routes"
+                    ));
+                }
+                Err(bad) => self.complain(bad.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a pair. `false` if it is of one route too many.
+    fn judge(&mut self, recorded: Recorded<'_>) -> bool {
+        if let Some(name) = recorded.unread {
+            self.note(name);
+        }
+        let full = self.dockets.len() >= ROUTES;
+        let docket = match self.dockets.get_mut(&*recorded.route) {
+            Some(docket) => docket,
+            None if full => return false,
+            None => {
+                let name = recorded.route.into_owned();
+                let docket = Docket::new(&name, self.rules(&name), noise::Settings::default());
+                self.dockets.entry(name).or_insert(docket)
+            }
+        };
+        let headers = HeaderMap::new();
+        let settled = docket.judge(
+            &Pair {
+                at: recorded.at.unwrap_or(0),
+                key: recorded.key.as_deref(),
+                first: look([recorded.old, recorded.new], &headers),
+                again: recorded.again.map(|again| look(again, &headers)),
+            },
+            &mut Unlimited,
+        );
+        self.verdicts.count(settled);
+        true
+    }
+
+    fn rules(&self, route: &str) -> Rules {
+        let routes = self.settings.iter().flat_map(|settings| &settings.routes);
+        let mut named = routes.filter(|known| known.name == route);
+        named
+            .next()
+            .map(|route| route.compare.clone())
+            .unwrap_or_default()
+    }
+
+    fn note(&mut self, name: String) {
+        /// More than these are no slips of the pen.
+        const NOTED: usize = 100;
+        if self.unread.len() < NOTED && !self.unread.contains(&name) {
+            output::note(format!("nobody reads {name:?} of a line"));
+            self.unread.insert(name);
+        }
+    }
+
+    fn complain(&mut self, what: String) {
+        self.bad += 1;
+        if self.bad <= TOLD {
+            output::complain(what);
+        }
+    }
+
+    pub(super) fn conclude(&self) -> Status {
+        if self.bad > TOLD {
+            output::complain(format!("{} bad lines more", self.bad - TOLD));
+        }
+        if self.bad == 0 {
+            return Status::Done;
+        }
+        output::note("what is told is about the other lines");
+        Status::Unusable
+    }
+}
+
+fn look<'a>(documents: [&'a str; 2], headers: &'a HeaderMap) -> Look<'a> {
+    let [old, new] = documents.map(|document| Answer {
+        status: StatusCode::OK,
+        headers,
+        body: Some(document.as_bytes()),
+    });
+    Look { old, new }
+}
