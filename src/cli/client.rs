@@ -141,6 +141,11 @@ impl Client {
         self.call(Method::GET, path, None)
     }
 
+    /// The same as it came.
+    pub(super) fn get_text(&self, path: &str) -> Result<Bytes> {
+        self.send(Method::GET, path, None)
+    }
+
     pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value> {
         self.call(Method::PUT, path, Some(body))
     }
@@ -151,6 +156,18 @@ impl Client {
 
     /// `null` for an answer without a body.
     fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let text = self.send(method, path, body)?;
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        let garbled = |error: serde_json::Error| AdminError::Garbled {
+            address: self.address.clone(),
+            source: error.into(),
+        };
+        Ok(serde_json::from_slice(&text).map_err(garbled)?)
+    }
+
+    fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -190,7 +207,7 @@ impl Client {
             .context("the request to the admin API can't be built")
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Value, AdminError> {
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, AdminError> {
         let garbled = |source: Box<dyn std::error::Error + Send + Sync>| AdminError::Garbled {
             address: self.address.clone(),
             source,
@@ -242,10 +259,7 @@ impl Client {
                 detail: detail(&body),
             });
         }
-        if body.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&body).map_err(|error| garbled(error.into()))
+        Ok(body)
     }
 }
 

@@ -11,11 +11,12 @@ mod demo;
 mod diff;
 mod explain;
 mod file;
-mod learn;
 mod judge;
+mod learn;
 mod mismatches;
 mod output;
 mod proxy;
+mod replay;
 mod reset;
 mod rollback;
 mod run;
@@ -69,6 +70,7 @@ enum Command {
     Rollback(rollback::Rollback),
     Mismatches(mismatches::Mismatches),
     Judge(judge::Judge),
+    Replay(replay::ReplayCommand),
     Causes(causes::Causes),
     Reset(reset::Reset),
     Learn(learn::Learn),
@@ -99,6 +101,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Rollback(command) => Ok(command.run()),
         Command::Mismatches(command) => command.run(),
         Command::Judge(command) => command.run(),
+        Command::Replay(command) => command.run(),
         Command::Causes(command) => command.run(),
         Command::Reset(command) => command.run(),
         Command::Learn(command) => command.run(),

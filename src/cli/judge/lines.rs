@@ -168,7 +168,7 @@ impl<'de> Visitor<'de> for Pair {
             .map_err(|_| de::Error::custom("`route` is no text"))?;
         Ok(Recorded {
             route,
-            key: given(key).map(|key| text_of(key)).transpose()?,
+            key: given(key).map(text_of).transpose()?,
             at: given(at).map(|at| moment(at.get())).transpose()?,
             old: old.ok_or_else(|| de::Error::missing_field("old"))?.get(),
             new: new.ok_or_else(|| de::Error::missing_field("new"))?.get(),

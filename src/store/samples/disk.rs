@@ -80,6 +80,29 @@ pub(super) struct Encoded {
     pub(super) bytes: Vec<u8>,
 }
 
+/// A file of samples that no proxy has open, to be read.
+#[derive(Debug)]
+pub struct Archive(Disk);
+
+impl Archive {
+    /// Opens the file, and looks through all of it.
+    ///
+    /// # Errors
+    /// Where a process has it, or it can't be read.
+    pub fn open(path: &Path) -> Result<Self, SamplesError> {
+        // Nothing is written, so nothing has to be bounded.
+        Disk::open(path, i64::MAX.unsigned_abs() / 2).map(Self)
+    }
+
+    /// Reads samples.
+    ///
+    /// # Errors
+    /// Where the file is damaged.
+    pub fn page(&self, query: &Query) -> Result<Page, SamplesError> {
+        self.0.page(query)
+    }
+}
+
 /// What is written together.
 #[derive(Debug, Default)]
 pub(super) struct Batch {

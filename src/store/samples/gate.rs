@@ -25,16 +25,17 @@ pub struct Group {
 }
 
 impl Group {
-    /// The group of a mismatch: by what differs, and how, wherever that was.
+    /// The group of a mismatch: by what differs and how, and how one value became the other, wherever that was.
     #[must_use]
     pub fn of(route: &str, divergences: &[Divergence]) -> Self {
-        let kinds = divergences
-            .iter()
-            .map(|found| (&*found.path, found.kind.name()));
-        let kinds: BTreeSet<_> = kinds.collect();
+        let marks = divergences.iter().map(|found| {
+            let form = found.change.form;
+            format!("{} {} {form:?}\n", found.path, found.kind.name())
+        });
+        let marks: BTreeSet<_> = marks.collect();
         let mut digest = Sha256::new();
-        for (path, kind) in kinds {
-            digest.update(format!("{path} {kind}\n"));
+        for mark in marks {
+            digest.update(mark);
         }
         let cause = digest.finalize()[..6]
             .iter()
@@ -160,18 +161,15 @@ mod tests {
             let found = compare_documents(old.as_bytes(), new.as_bytes(), &rules);
             Group::of("tags", &found.divergences)
         };
-        let id = of(r#"[{"id": 1, "n": 1}]"#, r#"[{"id": 2, "n": 1}]"#);
-        // Elsewhere, and by more than one value.
-        let again = of(
-            r#"[0, {"id": "a"}, {"id": "b"}]"#,
-            r#"[0, {"id": "c"}, {"id": "d"}]"#,
-        );
+        let id = of(r#"[{"id": "ax", "n": 1}]"#, r#"[{"id": "by", "n": 1}]"#);
+        let again = of(r#"[0, {"id": "ax"}]"#, r#"[0, {"id": "by"}]"#);
         assert_eq!(id, again);
         for (old, new) in [
             (r#"[{"id": 1}]"#, r#"[{}]"#),
             (r#"[{"id": 1}]"#, r#"[{"id": "1"}]"#),
             (r#"[{"id": 1, "n": 1}]"#, r#"[{"id": 2, "n": 2}]"#),
             (r#"[{"n": 1}]"#, r#"[{"n": 2}]"#),
+            (r#"[{"id": "a"}]"#, r#"[{"id": "A"}]"#),
         ] {
             assert_ne!(of(old, new), id, "{old} {new}");
         }

@@ -16,7 +16,7 @@ pub mod sample;
 pub mod stand_in;
 pub mod writer;
 
-pub use disk::SamplesError;
+pub use disk::{Archive, SamplesError};
 pub use gate::Group;
 pub use hide::Hiding;
 pub use page::{GroupCount, Page, Query};
