@@ -299,7 +299,7 @@ fn both_sides_are_asked_at_once_and_none_always_first() {
         .set("new", "host = \"new.test\"")
         .route("name = \"items\"\nmatch = \"GET /items/{id}\"\nshadow = 100\ncompare = { recheck = [\"1ms\"] }")
         .start();
-    ask(&proxy, 2_000);
+    ask(&proxy, 4_000);
     let mut order = HashMap::<String, Vec<String>>::new();
     for seen in both.requests() {
         if seen.is_shadow() {
@@ -313,7 +313,7 @@ fn both_sides_are_asked_at_once_and_none_always_first() {
         .filter(|hosts| hosts.len() == 3)
         .map(|hosts| (&*hosts[1], &*hosts[2]))
         .collect();
-    assert!(again.len() > 30, "{}", again.len());
+    assert!(again.len() >= 100, "{}", again.len());
     let count = |first: &str, second: &str| {
         again
             .iter()
@@ -322,5 +322,8 @@ fn both_sides_are_asked_at_once_and_none_always_first() {
     };
     let (old_first, new_first) = (count("old.test", "new.test"), count("new.test", "old.test"));
     assert_eq!(old_first + new_first, again.len(), "both were asked");
-    assert!(old_first > 0 && new_first > 0, "{old_first} {new_first}");
+    // Two connections may swap what was sent at once, so some are the other way round whatever the order is. Of a hundred fair coins a quarter or fewer
+    // show heads, or tails, once in a million runs.
+    let fewest = old_first.min(new_first);
+    assert!(fewest * 4 > again.len(), "{old_first} {new_first}");
 }
