@@ -111,3 +111,14 @@ fn noise_is_noisy_and_explains_itself() {
         }
     }
 }
+
+#[test]
+fn noise_explains_no_value_that_old_never_had() {
+    let watched = states(1, Chance::Invents(0.2), 60_000);
+    let explains = |seen| {
+        let found = difference(watched.path, [text(USUAL), seen]);
+        watched.noise.explains(&found, watched.now())
+    };
+    assert!(explains(text(77)), "another value of the same shape");
+    assert!(!explains(NULL), "what noise never does");
+}
