@@ -1,6 +1,6 @@
 //! `crossfade causes`: what the mismatches of a running proxy have in common.
 
-use crate::cli::output::{self, Output, OutputArg, Status};
+use crate::cli::output::{OutputArg, Status};
 use crate::cli::proxy::ProxyArg;
 use crate::cli::words::{printable, word};
 use anyhow::Result;
@@ -36,7 +36,6 @@ pub(super) struct Causes {
 
 impl Causes {
     pub(super) fn run(self) -> Result<Status> {
-        let client = self.proxy.client()?;
         let mut path = "/api/causes".to_owned();
         if let Some(route) = &self.route {
             let query = Serializer::new(String::new())
@@ -44,18 +43,7 @@ impl Causes {
                 .finish();
             path = format!("{path}?{query}");
         }
-        let answer = match client.get(&path) {
-            Ok(answer) => answer,
-            Err(error) => {
-                output::complain(format!("{error:#}"));
-                return Ok(Status::Unreached);
-            }
-        };
-        match self.output.output {
-            Output::Table => output::print(text(&answer))?,
-            Output::Json => output::print_json(&answer)?,
-        }
-        Ok(Status::Done)
+        self.proxy.show(&path, self.output.output, text)
     }
 }
 

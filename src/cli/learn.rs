@@ -3,6 +3,7 @@
 use crate::cli::file::ConfigFile;
 use crate::cli::output::{self, Output, OutputArg, Status};
 use crate::cli::proxy::ProxyArg;
+use crate::cli::words::printable;
 use crate::config::edit::{Rule, RuleValue, add_rule};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
@@ -166,13 +167,6 @@ fn text(lessons: &[Lesson]) -> String {
         out.push_str("# nothing differed yet\n");
     }
     out
-}
-
-/// What a backend answered must not steer the terminal, nor end a comment.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

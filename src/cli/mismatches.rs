@@ -1,6 +1,6 @@
 //! `crossfade mismatches`: the latest pairs of answers that differ, from a running proxy.
 
-use crate::cli::output::{self, Output, OutputArg, Status};
+use crate::cli::output::{OutputArg, Status};
 use crate::cli::proxy::ProxyArg;
 use crate::cli::words::word;
 use anyhow::Result;
@@ -36,19 +36,7 @@ pub(super) struct Mismatches {
 
 impl Mismatches {
     pub(super) fn run(self) -> Result<Status> {
-        let client = self.proxy.client()?;
-        let answer = match client.get(&self.path()) {
-            Ok(answer) => answer,
-            Err(error) => {
-                output::complain(format!("{error:#}"));
-                return Ok(Status::Unreached);
-            }
-        };
-        match self.output.output {
-            Output::Table => output::print(text(&answer))?,
-            Output::Json => output::print_json(&answer)?,
-        }
-        Ok(Status::Done)
+        self.proxy.show(&self.path(), self.output.output, text)
     }
 
     fn path(&self) -> String {

@@ -2,11 +2,12 @@
 
 use crate::cli::client::{AdminAddress, Client};
 use crate::cli::file::{self, ConfigArg};
-use crate::cli::output;
+use crate::cli::output::{self, Output, Status};
 use crate::cli::salvage::{DEFAULT_ADMIN, Salvage};
 use anyhow::{Context, Result};
 use clap::Args;
 use http::HeaderValue;
+use serde_json::Value;
 use std::path::Path;
 
 /// `--config` and `--admin`.
@@ -39,6 +40,27 @@ impl ProxyArg {
             address,
             token: said.token_file.map(|file| read_token(&file)).transpose()?,
         })
+    }
+
+    /// Shows what the proxy answers to a GET: in words, or as it came.
+    pub(super) fn show(
+        &self,
+        path: &str,
+        output: Output,
+        words: impl FnOnce(&Value) -> String,
+    ) -> Result<Status> {
+        let answer = match self.client()?.get(path) {
+            Ok(answer) => answer,
+            Err(error) => {
+                output::complain(format!("{error:#}"));
+                return Ok(Status::Unreached);
+            }
+        };
+        match output {
+            Output::Table => output::print(words(&answer))?,
+            Output::Json => output::print_json(&answer)?,
+        }
+        Ok(Status::Done)
     }
 }
 

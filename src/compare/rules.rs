@@ -60,7 +60,7 @@ impl Default for Rules {
 impl Rules {
     /// Paths of fields that are compared in a way of their own.
     pub fn named(&self) -> impl Iterator<Item = &FieldPath> {
-        let lists = self.unordered.iter().chain(&self.maps);
+        let lists = self.unordered.iter().chain(&self.maps).chain(&self.shape);
         let aligned = self.match_by.iter().map(|(path, _)| path);
         let near = self.tolerance.iter().map(|(path, _)| path);
         lists.chain(aligned).chain(near)

@@ -8,7 +8,7 @@ use crate::compare::lesson::{Advice, Known, Lessons};
 use crate::compare::noise::{self, Report, State};
 use crate::compare::recheck::{self, Again, Evidence, Judgement};
 use crate::config::settings;
-use crate::json::{Document, FieldPath};
+use crate::json::Document;
 use crate::telemetry::RouteMetrics;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -72,7 +72,7 @@ impl Judging {
                 budget: (SHARE - sampled).max(0.0),
             },
             sampled,
-            named: named(rules).map(|path| path.as_str().into()).collect(),
+            named: rules.named().map(|path| path.as_str().into()).collect(),
             epoch: Mutex::new(Epoch::new(1)),
         }
     }
@@ -233,14 +233,6 @@ impl Epoch {
     fn since(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.began)
     }
-}
-
-/// Paths of fields that are compared in a way of their own.
-fn named(rules: &Rules) -> impl Iterator<Item = &FieldPath> {
-    let lists = rules.unordered.iter().chain(&rules.maps);
-    let aligned = rules.match_by.iter().map(|(path, _)| path);
-    let near = rules.tolerance.iter().map(|(path, _)| path);
-    lists.chain(aligned).chain(near)
 }
 
 #[cfg(test)]

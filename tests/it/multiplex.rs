@@ -14,7 +14,12 @@ use crate::harness::{
     Backend, Gate, Proxy, Reply, Setup, wait_until, with_one_worker_and_with_four,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use std::net::SocketAddr;
+use std::thread;
+use tokio::net::TcpListener;
 
 with_one_worker_and_with_four!(
     requests_of_http_1_are_translated,
@@ -43,6 +48,35 @@ fn setup(side: &impl crate::harness::proxy::Listens, workers: usize) -> Setup {
         .set("new", "protocol = \"h2\"")
         .listens(H2C)
         .workers(workers)
+}
+
+/// A service over the library itself, which hands each stream to `take`. It lasts as long as the tests.
+fn service(
+    settings: h2::server::Builder,
+    take: impl Fn(Request<RecvStream>, SendResponse<Bytes>) + Clone + Send + 'static,
+) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (settings, take) = (settings.clone(), take.clone());
+                tokio::spawn(async move {
+                    let mut connection = settings.handshake(stream).await.unwrap();
+                    while let Some(Ok((request, respond))) = connection.accept().await {
+                        take(request, respond);
+                    }
+                });
+            }
+        });
+    });
+    address
 }
 
 fn sum(value: &'static str) -> HeaderMap {

@@ -1,6 +1,6 @@
 //! gRPC passes whole: messages both ways as they come, its fields, trailers, answers that are trailers alone.
 
-use super::setup;
+use super::{service, setup};
 use crate::harness::http2::{Http2, head};
 use crate::harness::with_one_worker_and_with_four;
 use bytes::Bytes;
@@ -8,8 +8,6 @@ use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::thread;
-use tokio::net::TcpListener;
 
 with_one_worker_and_with_four!(
     a_call_talks_both_ways,
@@ -20,33 +18,15 @@ with_one_worker_and_with_four!(
 /// The heads of the calls that a service got.
 type Calls = Arc<Mutex<Vec<Request<()>>>>;
 
-/// A service that gives back each message at once, and `grpc-status` when there are no more. It lasts as long as the tests.
-fn service() -> (SocketAddr, Calls) {
+/// A service that gives back each message at once, and `grpc-status` when there are no more.
+fn echo() -> (SocketAddr, Calls) {
     let calls = Calls::default();
     let seen = Arc::clone(&calls);
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = TcpListener::from_std(listener).unwrap();
-            while let Ok((stream, _)) = listener.accept().await {
-                let seen = Arc::clone(&seen);
-                tokio::spawn(async move {
-                    let mut connection = h2::server::handshake(stream).await.unwrap();
-                    while let Some(Ok((call, respond))) = connection.accept().await {
-                        let (head, messages) = call.into_parts();
-                        let path = head.uri.path().to_owned();
-                        seen.lock().unwrap().push(Request::from_parts(head, ()));
-                        tokio::spawn(answer(path, messages, respond));
-                    }
-                });
-            }
-        });
+    let address = service(h2::server::Builder::new(), move |call, respond| {
+        let (head, messages) = call.into_parts();
+        let path = head.uri.path().to_owned();
+        seen.lock().unwrap().push(Request::from_parts(head, ()));
+        tokio::spawn(answer(path, messages, respond));
     });
     (address, calls)
 }
@@ -86,7 +66,7 @@ const FIELDS: [(&str, &str); 4] = [
 ];
 
 fn a_call_talks_both_ways(workers: usize) {
-    let (address, calls) = service();
+    let (address, calls) = echo();
     let proxy = setup(&address, workers).start();
     let client = Http2::connect(proxy.address());
     let (response, mut upload) = client.send(head("POST", "/echo.Echo/Talk", &FIELDS), false);
@@ -111,7 +91,7 @@ fn a_call_talks_both_ways(workers: usize) {
 }
 
 fn an_answer_may_be_trailers_alone(workers: usize) {
-    let (address, _) = service();
+    let (address, _) = echo();
     let proxy = setup(&address, workers).start();
     let client = Http2::connect(proxy.address());
     let message = b"\0\0\0\0\0";
@@ -129,7 +109,7 @@ fn an_answer_may_be_trailers_alone(workers: usize) {
 }
 
 fn a_call_that_is_answered_may_be_silent(workers: usize) {
-    let (address, _) = service();
+    let (address, _) = echo();
     let limits = "body_timeout = \"2s\"\nbody_rate = 1000000";
     let proxy = setup(&address, workers).set("limits", limits).start();
     let client = Http2::connect(proxy.address());

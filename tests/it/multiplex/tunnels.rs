@@ -1,6 +1,6 @@
 //! Upgrades to sides that speak HTTP/2: extended CONNECT (RFC 8441) where the side takes it, else a request that asks for none.
 
-use super::{H2C, MANY, setup};
+use super::{H2C, MANY, service, setup};
 use crate::harness::client::Ending;
 use crate::harness::http2::{Http2, connect};
 use crate::harness::{
@@ -14,7 +14,6 @@ use http::{Request, Response};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use tokio::net::TcpListener;
 
 with_one_worker_and_with_four!(
     websockets_of_both_kinds_of_clients_are_streams_of_the_side,
@@ -38,42 +37,24 @@ fn ask(path: &str) -> String {
 type Asked = Arc<Mutex<Vec<(Request<()>, bool)>>>;
 
 /// A service that takes extended CONNECT: at `/no` it refuses, at `/large` it sends 3 MiB and its end before it reads, at `/reset` it resets at the first
-/// bytes; elsewhere it gives back what it gets, to the end. It lasts as long as the tests.
-fn service() -> (SocketAddr, Asked) {
+/// bytes; elsewhere it gives back what it gets, to the end.
+fn tunnels() -> (SocketAddr, Asked) {
     let asked = Asked::default();
     let seen = Arc::clone(&asked);
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = TcpListener::from_std(listener).unwrap();
-            while let Ok((stream, _)) = listener.accept().await {
-                let seen = Arc::clone(&seen);
-                tokio::spawn(async move {
-                    let mut builder = h2::server::Builder::new();
-                    let handshake = builder.enable_connect_protocol().handshake(stream);
-                    let mut connection = handshake.await.unwrap();
-                    while let Some(Ok((request, respond))) = connection.accept().await {
-                        let (head, body) = request.into_parts();
-                        let path = head.uri.path().to_owned();
-                        let number = {
-                            let mut seen = seen.lock().unwrap();
-                            seen.push((Request::from_parts(head, ()), false));
-                            seen.len() - 1
-                        };
-                        let seen = Arc::clone(&seen);
-                        tokio::spawn(async move {
-                            if talk(&path, body, respond).await.is_some() {
-                                seen.lock().unwrap()[number].1 = true;
-                            }
-                        });
-                    }
-                });
+    let mut settings = h2::server::Builder::new();
+    settings.enable_connect_protocol();
+    let address = service(settings, move |request, respond| {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path().to_owned();
+        let number = {
+            let mut seen = seen.lock().unwrap();
+            seen.push((Request::from_parts(head, ()), false));
+            seen.len() - 1
+        };
+        let seen = Arc::clone(&seen);
+        tokio::spawn(async move {
+            if talk(&path, body, respond).await.is_some() {
+                seen.lock().unwrap()[number].1 = true;
             }
         });
     });
@@ -128,7 +109,7 @@ fn switched(proxy: &Proxy, path: &str) -> Client {
 }
 
 fn websockets_of_both_kinds_of_clients_are_streams_of_the_side(workers: usize) {
-    let (address, asked) = service();
+    let (address, asked) = tunnels();
     let limits = "idle_timeout = \"200ms\"\nresponse_timeout = \"200ms\"\nbody_timeout = \"200ms\"";
     let proxy = setup(&address, workers).set("limits", limits).start();
     let mut client = switched(&proxy, "/chat?a=1");
@@ -170,7 +151,7 @@ fn websockets_of_both_kinds_of_clients_are_streams_of_the_side(workers: usize) {
 }
 
 fn each_way_has_an_end_of_its_own(workers: usize) {
-    let (address, asked) = service();
+    let (address, asked) = tunnels();
     let proxy = setup(&address, workers).start();
     let mut client = switched(&proxy, "/chat");
     let (mut reader, sent) = (client, vec![b'y'; 1 << 20]);
@@ -199,7 +180,7 @@ fn each_way_has_an_end_of_its_own(workers: usize) {
 }
 
 fn a_tunnel_that_is_reset_ends_at_the_other_end(workers: usize) {
-    let (address, _) = service();
+    let (address, _) = tunnels();
     let proxy = setup(&address, workers).start();
     let mut other = switched(&proxy, "/chat");
     let mut client = switched(&proxy, "/reset");
@@ -213,7 +194,7 @@ fn a_tunnel_that_is_reset_ends_at_the_other_end(workers: usize) {
 }
 
 fn what_is_refused_is_answered(workers: usize) {
-    let (address, asked) = service();
+    let (address, asked) = tunnels();
     let proxy = setup(&address, workers).start();
     let mut client = proxy.client();
     client.send(ask("/no"));
@@ -255,7 +236,7 @@ fn a_side_that_knows_none_is_not_asked_for_any(workers: usize) {
 }
 
 fn what_is_no_websocket_is_not_asked_for(workers: usize) {
-    let (address, asked) = service();
+    let (address, asked) = tunnels();
     let backend = Backend::text("old");
     let proxy = Setup::new(&backend, &address)
         .set("new", "protocol = \"h2\"")
