@@ -20,7 +20,8 @@ COMPLETE = 0.995
 # The kernel tells CPU time in steps of 10 ms: with less than this a figure says nothing.
 _LEAST_CPU = 0.1
 _WARM_UP = 1.0
-_SETTLE = 5.0
+# A mismatch is looked at again, for the last time 5 s after it was found, and counts only then.
+_SETTLE = 8.0
 
 
 @dataclass(frozen=True)
