@@ -58,7 +58,13 @@ pub(super) async fn learn(
 fn rule(advice: Advice) -> Value {
     let (key, value) = match advice.rule {
         Rule::Unordered => ("unordered", Value::Null),
-        Rule::MatchBy(name) => ("match_by", Value::from(name)),
+        Rule::MatchBy(mut names) => (
+            "match_by",
+            match names.pop() {
+                Some(name) if names.is_empty() => Value::from(name),
+                last => names.into_iter().chain(last).collect(),
+            },
+        ),
         // A power of ten as it is written, not as it is computed.
         Rule::Tolerance(decade) => (
             "tolerance",
@@ -100,6 +106,24 @@ mod tests {
         ] {
             let expected = expected.map(|route: Option<&str>| route.map(str::to_owned));
             assert_eq!(route(query).ok(), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn one_name_is_no_list() {
+        for (names, value) in [
+            (&["id"][..], json!("id")),
+            (&["kind", "no"], json!(["kind", "no"])),
+        ] {
+            let advice = Advice {
+                rule: Rule::MatchBy(names.iter().map(|&name| name.to_owned()).collect()),
+                path: "$.items".to_owned(),
+                evidence: "e".to_owned(),
+            };
+            assert_eq!(
+                rule(advice),
+                json!({"key": "match_by", "path": "$.items", "value": value, "evidence": "e"})
+            );
         }
     }
 

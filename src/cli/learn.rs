@@ -128,7 +128,13 @@ fn lesson(route: &Value) -> Option<Lesson> {
             "match_by" => Rule::Entry {
                 table: "match_by",
                 path,
-                value: RuleValue::Name(value.as_str()?.to_owned()),
+                value: match value.as_array() {
+                    None => RuleValue::Name(value.as_str()?.to_owned()),
+                    Some(names) => {
+                        let names = names.iter().map(|name| name.as_str().map(str::to_owned));
+                        RuleValue::Names(names.collect::<Option<_>>()?)
+                    }
+                },
             },
             "tolerance" => Rule::Entry {
                 table: "tolerance",
@@ -178,6 +184,7 @@ mod tests {
         json!({"routes": [
             {"name": "a", "pairs": 12, "rules": [
                 {"key": "match_by", "path": "$.items", "value": "id", "evidence": "41 % differ in order\nonly"},
+                {"key": "match_by", "path": "$.lines", "value": ["kind", "no"], "evidence": "3 % differ in order only"},
                 {"key": "tolerance", "path": "$.w", "value": 1e-6, "evidence": "1e-6 covers all 12 differences"},
                 {"key": "shape", "path": "$.at", "value": null, "evidence": "noise in 30 checks"},
             ]},
@@ -191,6 +198,7 @@ mod tests {
             text(&lessons(&answer()).unwrap()),
             "# a: 12 pairs differed\n\
              # 41 % differ in order\u{fffd}only\ncompare.match_by = { \"$.items\" = \"id\" }\n\
+             # 3 % differ in order only\ncompare.match_by = { \"$.lines\" = [\"kind\", \"no\"] }\n\
              # 1e-6 covers all 12 differences\ncompare.tolerance = { \"$.w\" = 1e-6 }\n\
              # noise in 30 checks\ncompare.shape = [\"$.at\"]\n\n\
              # b: 3 pairs differed, and no rule is called for\n"
@@ -202,7 +210,8 @@ mod tests {
     fn an_answer_of_another_version_is_told() {
         for (pointer, wrong) in [
             ("/routes/0/rules/0/key", json!("later")),
-            ("/routes/0/rules/1/value", json!("much")),
+            ("/routes/0/rules/1/value", json!(["kind", 7])),
+            ("/routes/0/rules/2/value", json!("much")),
             ("/routes/0/name", json!(7)),
         ] {
             let mut answer = answer();

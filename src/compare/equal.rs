@@ -5,7 +5,8 @@
 
 use crate::compare::align::{Alignment, Elements, multiset};
 use crate::compare::effort::Effort;
-use crate::compare::parts::{ArrayRule, Member, Members, identity_of, likeness};
+use crate::compare::hash::hash_together;
+use crate::compare::parts::{ArrayRule, Member, Members, has_identity, identity_of, likeness};
 use crate::compare::rules::Program;
 use crate::compare::shape::Shape;
 use crate::compare::view::{At, Weight};
@@ -155,11 +156,12 @@ impl<'v> Judge<'v> {
     }
 }
 
-/// The elements of two arrays that count.
+/// The elements of two arrays that count, or their identities.
 pub(crate) struct Pairs<'v> {
     judge: Judge<'v>,
-    /// Identities are paid for: they are compared once more with their elements, which would double the work at each level of arrays in identities.
-    paid: bool,
+    /// So many values are an identity; none for elements, which are one value each. Identities are paid for: they are compared once more with their
+    /// elements, which would double the work at each level of arrays in identities.
+    fields: usize,
     pub(crate) old: Vec<At<'v>>,
     pub(crate) new: Vec<At<'v>>,
 }
@@ -168,7 +170,7 @@ impl<'v> Pairs<'v> {
     pub(crate) fn new(judge: Judge<'v>, old: At<'v>, new: At<'v>) -> Self {
         Self {
             judge,
-            paid: false,
+            fields: 0,
             old: old.visible().collect(),
             new: new.visible().collect(),
         }
@@ -179,7 +181,7 @@ impl<'v> Pairs<'v> {
         let cut = |list: &[At<'v>]| list[front..list.len() - back].to_vec();
         Self {
             judge: self.judge,
-            paid: self.paid,
+            fields: self.fields,
             old: cut(&self.old),
             new: cut(&self.new),
         }
@@ -195,20 +197,21 @@ impl<'v> Pairs<'v> {
 
     /// Pairs elements of one identity, the first with the first; those without any are a multiset.
     fn by_identity(&self, identity: usize) -> Alignment {
-        let names = self.judge.program.identities[identity].names();
+        let fields = &self.judge.program.identities[identity];
         let split = |list: &[At<'v>]| {
             let mut known = (Vec::new(), Vec::new());
             let mut unknown = (Vec::new(), Vec::new());
             for (index, &element) in list.iter().enumerate() {
-                match identity_of(element, names) {
-                    Some(value) => {
-                        known.0.push(value);
-                        known.1.push(index);
-                    }
-                    None => {
-                        unknown.0.push(element);
-                        unknown.1.push(index);
-                    }
+                let before = known.0.len();
+                known
+                    .0
+                    .extend(identity_of(element, fields).map_while(|part| part));
+                if known.0.len() == before + fields.len() {
+                    known.1.push(index);
+                } else {
+                    known.0.truncate(before);
+                    unknown.0.push(element);
+                    unknown.1.push(index);
                 }
             }
             (known, unknown)
@@ -216,13 +219,13 @@ impl<'v> Pairs<'v> {
         let ((old_known, old_unknown), (new_known, new_unknown)) =
             (split(&self.old), split(&self.new));
         let mut alignment = Alignment::default();
-        for (paid, old, new) in [
-            (true, old_known, new_known),
-            (false, old_unknown, new_unknown),
+        for (fields, old, new) in [
+            (fields.len(), old_known, new_known),
+            (0, old_unknown, new_unknown),
         ] {
             let part = multiset(&Self {
                 judge: self.judge,
-                paid,
+                fields,
                 old: old.0,
                 new: new.0,
             });
@@ -247,51 +250,58 @@ impl<'v> Pairs<'v> {
         match rule {
             ArrayRule::Unordered => false,
             ArrayRule::MatchBy(identity) => {
-                let names = self.judge.program.identities[identity].names();
-                identity_of(self.old[old], names).is_some()
+                has_identity(self.old[old], &self.judge.program.identities[identity])
             }
         }
     }
 
     /// How many values are looked at, at most, to see whether two elements are equal.
     fn size(&self, old: usize, new: usize) -> u64 {
-        self.old[old].size().min(self.new[new].size()) as u64
+        let sizes = self.parts(old, new).map(|(a, b)| a.size().min(b.size()));
+        sizes.sum::<usize>() as u64
     }
 
-    fn at(&self, side: Side, index: usize) -> At<'v> {
-        match side {
-            Side::Old => self.old[index],
-            Side::New => self.new[index],
-        }
+    /// The values that are an element, or its identity.
+    fn at(&self, side: Side, index: usize) -> &[At<'v>] {
+        let list = match side {
+            Side::Old => &self.old,
+            Side::New => &self.new,
+        };
+        let width = self.fields.max(1);
+        &list[index * width..][..width]
+    }
+
+    /// The values of two elements, or of their identities, side by side.
+    fn parts(&self, old: usize, new: usize) -> impl Iterator<Item = (At<'v>, At<'v>)> {
+        let (old, new) = (self.at(Side::Old, old), self.at(Side::New, new));
+        old.iter().copied().zip(new.iter().copied())
     }
 }
 
 impl Elements for Pairs<'_> {
     fn len(&self, side: Side) -> usize {
-        match side {
+        let values = match side {
             Side::Old => self.old.len(),
             Side::New => self.new.len(),
-        }
+        };
+        values / self.fields.max(1)
     }
 
     fn hash(&self, side: Side, index: usize) -> u64 {
-        self.at(side, index).hash()
+        hash_together(self.at(side, index).iter().map(|part| part.hash()))
     }
 
     fn is_loose(&self, side: Side, index: usize) -> bool {
-        self.at(side, index).is_loose()
+        self.at(side, index).iter().any(|part| part.is_loose())
     }
 
     fn are_alike(&self, old: usize, new: usize) -> bool {
-        self.old[old].is_written_as(self.new[new])
+        self.parts(old, new).all(|(a, b)| a.is_written_as(b))
     }
 
     fn same(&self, old: usize, new: usize) -> bool {
-        if self.paid {
-            let granted = self.judge.effort.spend(self.size(old, new));
-            return granted && self.judge.equal(self.old[old], self.new[new]);
-        }
-        self.judge.equal(self.old[old], self.new[new])
+        let granted = self.fields == 0 || self.judge.effort.spend(self.size(old, new));
+        granted && self.parts(old, new).all(|(a, b)| self.judge.equal(a, b))
     }
 
     fn try_same(&self, old: usize, new: usize) -> Option<bool> {
@@ -302,11 +312,12 @@ impl Elements for Pairs<'_> {
     }
 
     fn weight(&self, side: Side, index: usize) -> Weight {
-        self.at(side, index).weight()
+        let weights = self.at(side, index).iter().map(|part| part.weight());
+        weights.fold(Weight::default(), Weight::and)
     }
 
     fn likeness(&self, old: usize, new: usize) -> u32 {
-        likeness(self.old[old], self.new[new])
+        self.parts(old, new).map(|(a, b)| likeness(a, b)).sum()
     }
 
     fn spend(&self, steps: usize) -> bool {

@@ -22,6 +22,12 @@ pub(crate) fn strict(hash: u64) -> u64 {
     hash & !LOOSE
 }
 
+/// The hash of several values in their order, loose if one of them is; that of a single one is its own.
+pub(crate) fn hash_together(hashes: impl Iterator<Item = u64>) -> u64 {
+    let together = |a: u64, b: u64| strict(fold(a ^ b, IN_ORDER)) | (a | b) & LOOSE;
+    hashes.reduce(together).unwrap_or(KNOWN)
+}
+
 /// Multiplies to 128 bits and folds the halves: each bit of the input reaches every bit of the result.
 pub(crate) fn fold(value: u64, constant: u64) -> u64 {
     let product = u128::from(value ^ 0xA076_1D64_78BD_642F) * u128::from(constant);

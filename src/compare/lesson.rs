@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 
 /// Fields that are remembered of one route: those that came first.
 pub const MAX_FIELDS: usize = 64;
-/// Names that may tell an array's elements apart, of each array.
+/// Names, or pairs of names, that may tell an array's elements apart, of each array.
 const MAX_NAMES: usize = 8;
 /// Pairs of which documents are looked at: what tells elements apart is known by then.
 const MAX_READ: u64 = 1_000;
@@ -42,11 +42,12 @@ struct Field {
 }
 
 /// What was seen of the elements of one array.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Elements {
-    /// Names that were in every element, and different in each of an array's; in the order of the first one.
-    names: Vec<String>,
-    /// Elements looked at.
+    /// Names that were in every element, and different in each of an array's; or, since no name alone is like that, pairs of such names. The best first.
+    fields: Vec<Vec<String>>,
+    paired: bool,
+    /// Elements looked at for these.
     seen: u64,
 }
 
@@ -66,8 +67,8 @@ pub struct Advice {
 pub enum Rule {
     /// `unordered`.
     Unordered,
-    /// `match_by`, with the name.
-    MatchBy(String),
+    /// `match_by`, with the name or names.
+    MatchBy(Vec<String>),
     /// `tolerance`, with the amount: a power of ten.
     Tolerance(i16),
     /// `shape`.
@@ -113,13 +114,7 @@ impl Lessons {
                 && !documents.is_empty()
                 && let Ok(path) = FieldPath::parse(array)
             {
-                let elements = self
-                    .arrays
-                    .entry(array.to_owned())
-                    .or_insert_with(|| Elements {
-                        names: Vec::new(),
-                        seen: 0,
-                    });
+                let elements = self.arrays.entry(array.to_owned()).or_default();
                 for document in documents {
                     elements.remember(document, &path);
                 }
@@ -166,11 +161,14 @@ impl Lessons {
         let name = self
             .arrays
             .get(path)
-            .and_then(|elements| Some((elements.names.first()?, elements.seen)));
+            .and_then(|elements| Some((elements.fields.first()?, elements.seen)));
         let (rule, evidence) = match name {
-            Some((name, seen)) => (
-                Rule::MatchBy(name.clone()),
-                format!("{order}; \"{name}\" is unique in each array, of {seen} elements"),
+            Some((names, seen)) => (
+                Rule::MatchBy(names.clone()),
+                format!(
+                    "{order}; \"{}\" is unique in each array, of {seen} elements",
+                    names.join("\" with \"")
+                ),
             ),
             None => (Rule::Unordered, order),
         };
@@ -233,22 +231,39 @@ impl Elements {
             if elements.is_empty() {
                 continue;
             }
-            let unique = |name: &str| is_unique(document, &elements, name);
+            let unique = |names: &Vec<String>| is_unique(document, &elements, names);
+            let names = || {
+                let first = document.children(elements[0]).filter(|&member| {
+                    matches!(document.value(member), Value::String(_) | Value::Number(_))
+                });
+                let names = first.map(|member| document.key(member));
+                names.filter(|name| !name.is_empty() && !name.contains(['.', '$']))
+            };
             if self.seen == 0 {
-                let first = document.children(elements[0]);
-                let names = first
-                    .map(|member| document.key(member))
-                    .filter(|name| !name.is_empty() && !name.contains(['.', '$']))
-                    .filter(|name| unique(name));
-                self.names = names.take(MAX_NAMES).map(str::to_owned).collect();
-                // What is called an id is one rather than what is unique by chance.
-                self.names.sort_by_key(|name| rank(name));
+                let names = names().map(|name| vec![name.to_owned()]);
+                self.fields = best(names.filter(unique));
             } else {
-                self.names.retain(|name| unique(name));
+                self.fields.retain(unique);
+            }
+            if self.fields.is_empty() && !self.paired {
+                let names: Vec<_> = names().take(MAX_NAMES).collect();
+                let pairs = names.iter().enumerate().flat_map(|(at, first)| {
+                    let later = names[at + 1..].iter().filter(move |name| *name != first);
+                    later.map(|name| vec![(*first).to_owned(), (*name).to_owned()])
+                });
+                self.fields = best(pairs.filter(unique));
+                (self.paired, self.seen) = (true, 0);
             }
             self.seen += elements.len() as u64;
         }
     }
+}
+
+/// A few of those that tell elements apart: what is called an id does so rather than what is unique by chance.
+fn best(fields: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
+    let mut fields: Vec<_> = fields.take(MAX_NAMES).collect();
+    fields.sort_by_key(|names| names.iter().map(|name| rank(name)).sum::<usize>());
+    fields
 }
 
 /// Names that say that they tell things apart go first.
@@ -262,19 +277,25 @@ fn rank(name: &str) -> usize {
     }
 }
 
-/// Whether each element has a text or a number of that name, and no two the same.
-fn is_unique(document: &Document<'_>, elements: &[Node], name: &str) -> bool {
+/// Whether each element has a text or a number of that name, or of both names, and no two the same.
+fn is_unique(document: &Document<'_>, elements: &[Node], names: &[String]) -> bool {
+    let of = |element: Node, name: &String| {
+        let mut members = document.children(element);
+        match document.value(members.find(|&member| document.key(member) == name)?) {
+            Value::String(text) => Some((true, text)),
+            Value::Number(text) => Some((false, text)),
+            Value::Null | Value::Bool(_) | Value::Array | Value::Object => None,
+        }
+    };
     let mut seen = HashSet::new();
     elements.iter().all(|&element| {
+        let mut found = [None; 2];
+        for (name, found) in names.iter().zip(&mut found) {
+            *found = of(element, name);
+        }
         document.value(element) == Value::Object
-            && document
-                .children(element)
-                .find(|&member| document.key(member) == name)
-                .is_some_and(|member| match document.value(member) {
-                    Value::String(text) => seen.insert((true, text)),
-                    Value::Number(text) => seen.insert((false, text)),
-                    Value::Null | Value::Bool(_) | Value::Array | Value::Object => false,
-                })
+            && found.iter().flatten().count() == names.len()
+            && seen.insert(found)
     })
 }
 

@@ -35,5 +35,5 @@ pub mod verdict;
 mod view;
 
 pub use finding::{Comparison, Divergence, Incomparable, Kind, Verdict};
-pub use rules::{Identity, Rules, StatusRule};
+pub use rules::{Identity, MAX_IDENTITY, Rules, StatusRule};
 pub use verdict::{Answer, Memory, Unlimited, compare, compare_documents};

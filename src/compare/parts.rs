@@ -1,5 +1,6 @@
 //! The parts of two values, side by side: which names two objects have, what tells elements apart, how much two values have in common.
 
+use crate::compare::rules::Identity;
 use crate::compare::view::At;
 use crate::json::{Document, Node, Value};
 
@@ -95,19 +96,34 @@ impl ArrayRule {
     }
 }
 
-/// The value that tells an element apart: the last one of its name, as other readers have it; none if it is null or absent. What is ignored in the
-/// comparison still counts here.
-pub(crate) fn identity_of<'v>(element: At<'v>, names: &[String]) -> Option<At<'v>> {
-    identity_node(element.view.document, element.node, names).map(|node| element.view.at(node))
+/// The values that tell an element apart, one a field and in its order. What is ignored in the comparison still counts here.
+pub(crate) fn identity_of<'v>(
+    element: At<'v>,
+    fields: &[Identity],
+) -> impl Iterator<Item = Option<At<'v>>> {
+    let nodes = identity_nodes(element.view.document, element.node, fields);
+    nodes.map(move |node| node.map(|node| element.view.at(node)))
 }
 
-/// The same, in a document.
-pub(crate) fn identity_node(
+/// Whether an element has a value in each field that tells elements apart.
+pub(crate) fn has_identity(element: At<'_>, fields: &[Identity]) -> bool {
+    identity_of(element, fields).all(|part| part.is_some())
+}
+
+/// The same values, in a document.
+pub(crate) fn identity_nodes(
     document: &Document<'_>,
-    mut node: Node,
-    names: &[String],
-) -> Option<Node> {
-    for name in names {
+    element: Node,
+    fields: &[Identity],
+) -> impl Iterator<Item = Option<Node>> {
+    fields
+        .iter()
+        .map(move |field| identity_node(document, element, field))
+}
+
+/// The last value of its name, as other readers have it; none if it is null or absent.
+fn identity_node(document: &Document<'_>, mut node: Node, field: &Identity) -> Option<Node> {
+    for name in field.names() {
         if document.value(node) != Value::Object {
             return None;
         }

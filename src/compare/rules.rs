@@ -14,9 +14,10 @@ pub struct Rules {
     /// Arrays that are compared as multisets. What is ignored within their elements does not count; numbers with a tolerance are paired with near
     /// ones greedily, in the order of their sums, and elements that are still alone when the budget for that ends count as different.
     pub unordered: Vec<FieldPath>,
-    /// Arrays whose elements are aligned by a field, in any order (a name, or a path of names below the element: see [`Identity::parse`]). Of several
-    /// elements with one identity the first belongs to the first; those without any, or with null, are a multiset.
-    pub match_by: Vec<(FieldPath, String)>,
+    /// Arrays whose elements are aligned by one or several fields, in any order (each a name, or a path of names below the element: see
+    /// [`Identity::parse`]). Elements belong together if all these fields are equal; of several with one identity the first belongs to the first. Those
+    /// that lack a field, or have null there, are a multiset.
+    pub match_by: Vec<(FieldPath, Vec<String>)>,
     /// Numbers that may differ by an absolute amount, finite and not negative.
     pub tolerance: Vec<(FieldPath, f64)>,
     /// Values of which the shape is compared, and nothing else: see [`Shape`](crate::compare::shape::Shape).
@@ -67,14 +68,17 @@ impl Rules {
     }
 }
 
-/// The field that tells an array's elements apart: names from the element down.
+/// Fields that one rule may align elements by, at most.
+pub const MAX_IDENTITY: usize = 8;
+
+/// A field that tells an array's elements apart, by itself or with others: names from the element down.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     names: Vec<String>,
 }
 
 impl Identity {
-    /// Compiles the right side of a `match_by` rule: a name (`id`, `content-id`), names with dots between them (`meta.id`), or, for names that
+    /// Compiles a field of a `match_by` rule: a name (`id`, `content-id`), names with dots between them (`meta.id`), or, for names that
     /// have dots themselves, a field path of names (`$['a.b'].id`).
     pub fn parse(text: &str) -> Result<Self, PathError> {
         if text.starts_with('$') {
@@ -133,7 +137,8 @@ pub(crate) enum Effect {
 pub(crate) struct Program<'r> {
     /// Paths with their effects, in the order in which they take precedence.
     pub(crate) paths: Vec<(&'r FieldPath, Effect)>,
-    pub(crate) identities: Vec<Identity>,
+    /// The fields of each rule that aligns elements by them.
+    pub(crate) identities: Vec<Vec<Identity>>,
     /// Each tolerance as the text of a decimal number.
     pub(crate) tolerances: Vec<String>,
     pub(crate) null_is_absent: bool,
@@ -151,11 +156,14 @@ impl<'r> Program<'r> {
         paths.extend(rules.maps.iter().map(|path| (path, Effect::Map)));
         paths.extend(rules.shape.iter().map(|path| (path, Effect::Shape)));
         let mut identities = Vec::new();
-        for (path, text) in &rules.match_by {
+        for (path, fields) in &rules.match_by {
             paths.push((path, Effect::MatchBy(identities.len())));
-            identities.push(Identity::parse(text).unwrap_or_else(|_| Identity {
-                names: vec![text.clone()],
-            }));
+            let field = |text: &String| {
+                Identity::parse(text).unwrap_or_else(|_| Identity {
+                    names: vec![text.clone()],
+                })
+            };
+            identities.push(fields.iter().map(field).collect());
         }
         let mut tolerances = Vec::new();
         for (path, amount) in &rules.tolerance {

@@ -245,11 +245,7 @@ impl<'v> At<'v> {
 
     /// What the numbers with a tolerance come to.
     pub(crate) fn weight(self) -> Weight {
-        let mut weight = Weight {
-            sum: 0.0,
-            reach: 0.0,
-            fingerprint: 0,
-        };
+        let mut weight = Weight::default();
         for node in self.view.document.subtree(self.node) {
             if let (Some(tolerance), Value::Number(text)) = (
                 self.view.mark(node).tolerance(),
@@ -265,8 +261,8 @@ impl<'v> At<'v> {
     }
 }
 
-/// The numbers with a tolerance in one value, of which its hash says nothing.
-#[derive(Clone, Copy, Debug)]
+/// The numbers with a tolerance in one value or several, of which a hash says nothing.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Weight {
     /// Their sum, as far as floats can say.
     pub(crate) sum: f64,
@@ -274,6 +270,17 @@ pub(crate) struct Weight {
     pub(crate) reach: f64,
     /// A hash of their texts in order.
     pub(crate) fingerprint: u64,
+}
+
+impl Weight {
+    /// That of these numbers and those behind them.
+    pub(crate) fn and(self, next: Self) -> Self {
+        Self {
+            sum: self.sum + next.sum,
+            reach: self.reach + next.reach,
+            fingerprint: fold(self.fingerprint, IN_ORDER) ^ next.fingerprint,
+        }
+    }
 }
 
 /// One walk over a document that finds what the rules say of each value.

@@ -1,12 +1,13 @@
 //! A route's `compare`.
 
-use crate::compare::{Identity, Rules, StatusRule};
+use crate::compare::{Identity, MAX_IDENTITY, Rules, StatusRule};
 use crate::config::problem::{Fault, shorten};
 use crate::config::scalar;
 use crate::config::section::Section;
 use crate::config::walk::{Item, Sink};
 use crate::json::{FieldPath, PathError};
 use http::HeaderName;
+use toml::de::DeValue;
 
 const STATUS: [(&str, StatusRule); 2] =
     [("exact", StatusRule::Exact), ("class", StatusRule::Class)];
@@ -18,7 +19,7 @@ pub(super) fn rules(section: &Section<'_>, sink: &mut Sink<'_>) -> Rules {
     let maps = section.read(sink, "maps", paths);
     let shape = section.read(sink, "shape", paths);
     let match_by = section.read(sink, "match_by", |item, sink| {
-        by_path(item, sink, "fields", field)
+        by_path(item, sink, "fields", fields)
     });
     let tolerance = section.read(sink, "tolerance", |item, sink| {
         by_path(item, sink, "numbers", tolerance)
@@ -90,20 +91,60 @@ fn bad_path(
     );
 }
 
-/// The field by which `match_by` aligns elements: a name, names with dots between them, or a field path of names.
-fn field(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<String> {
+/// The fields by which `match_by` aligns elements: one, or a list of those that together tell them apart.
+fn fields(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Vec<String>> {
+    const HINT: &str = "name one field, as in \"id\", or several that together tell the elements apart, as in [\"kind\", \"id\"]";
+    let list = match item.value {
+        DeValue::String(_) => return field(item, sink).map(|(text, _)| vec![text]),
+        DeValue::Array(list) => item.elements(list),
+        DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Table(_) => {
+            item.wrong_type(sink, "a field or a list of fields", Some(HINT));
+            return None;
+        }
+    };
+    if list.is_empty() || list.len() > MAX_IDENTITY {
+        let fault = if list.is_empty() {
+            Fault::error("bad-value", "elements can't be told apart by no field").hint(HINT)
+        } else {
+            let message = format!("elements can't be told apart by {} fields", list.len());
+            Fault::error("out-of-range", message).hint(format!("name at most {MAX_IDENTITY}"))
+        };
+        item.report(sink, fault);
+        return None;
+    }
+    let mut fields: Vec<(String, Identity)> = Vec::new();
+    let mut complete = true;
+    for item in &list {
+        match field(item, sink) {
+            Some((_, again)) if fields.iter().any(|(_, field)| *field == again) => {
+                let fault = Fault::error("bad-value", "this field is in the list already");
+                item.report(sink, fault.hint("name each field once"));
+                complete = false;
+            }
+            Some(field) => fields.push(field),
+            None => complete = false,
+        }
+    }
+    complete.then(|| fields.into_iter().map(|(text, _)| text).collect())
+}
+
+/// A field of an element: a name, names with dots between them, or a field path of names.
+fn field(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<(String, Identity)> {
     const HINT: &str = "name the field that tells the elements apart, as in \"id\" or \"user.id\"; a name with dots as in \"$['a.b']\"";
     let text = item.text(sink)?;
-    let Err(PathError { at, message }) = Identity::parse(text) else {
-        return Some(text.to_owned());
-    };
-    let span = item.inside(sink, at);
-    sink.report(
-        &span,
-        &item.path,
-        Fault::error("bad-path", message).hint(HINT),
-    );
-    None
+    match Identity::parse(text) {
+        Ok(field) => Some((text.to_owned(), field)),
+        Err(PathError { at, message }) => {
+            let span = item.inside(sink, at);
+            let fault = Fault::error("bad-path", message).hint(HINT);
+            sink.report(&span, &item.path, fault);
+            None
+        }
+    }
 }
 
 fn tolerance(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<f64> {

@@ -77,7 +77,7 @@ shadow  = { percent = 100, timeout = "2s", max_body = "1MiB" }
 [route.compare]
 ignore = ["$..updated_at"]
 unordered = ["$.tags"]
-match_by = { "$.items" = "id" }
+match_by = { "$.items" = "id", "$.lines" = ["order.kind", "$['no.']"] }
 tolerance = { "$..weight" = 1e-6, "$..count" = 1 }
 maps = ["$.counts"]
 null_is_absent = true
@@ -282,7 +282,17 @@ fn the_reference_says_what_it_says() {
         (10_000, 1 << 20)
     );
     assert_eq!(route.compare.ignore[0].as_str(), "$..updated_at");
-    assert_eq!(route.compare.match_by[0].1, "id");
+    let aligned = route.compare.match_by.iter();
+    let aligned: Vec<_> = aligned
+        .map(|(path, by)| (path.as_str(), by.as_slice()))
+        .collect();
+    assert_eq!(
+        aligned,
+        [
+            ("$.items", &["id".to_owned()][..]),
+            ("$.lines", &["order.kind".to_owned(), "$['no.']".to_owned()]),
+        ]
+    );
     let tolerances: Vec<_> = route
         .compare
         .tolerance

@@ -100,6 +100,32 @@ fn what_differs_calls_for_rules_and_they_are_applied_when_asked() {
 }
 
 #[test]
+fn lines_that_two_fields_tell_apart_are_aligned_by_both() {
+    let side = |order: [(&'static str, u64); 3], price: u64| {
+        Backend::start(move |_| {
+            let lines = order.map(|(kind, no)| {
+                let price = if (kind, no) == ("b", 1) { price } else { 5 };
+                json!({"kind": kind, "no": no, "price": price})
+            });
+            Reply::json(&json!({"lines": lines}))
+        })
+    };
+    let old = side([("a", 1), ("a", 2), ("b", 1)], 5);
+    let new = side([("b", 1), ("a", 2), ("a", 1)], 6);
+    let proxy = Setup::new(&old, &new)
+        .route("name = \"a\"\nmatch = \"GET /a/{id}\"\nkey = \"{path.id}\"\nshadow = 100\ncompare = { recheck = [], match_by = { \"$.lines\" = [\"kind\", \"no\"] } }")
+        .start();
+    ask(&proxy, 10);
+    let rows = proxy.admin_json("/api/mismatches");
+    let fields = rows["mismatches"][0]["fields"].as_array().unwrap();
+    let found: Vec<_> = fields
+        .iter()
+        .map(|one| (&one["kind"], &one["path"]))
+        .collect();
+    assert_eq!(found, [(&json!("changed"), &json!("$.lines[*].price"))]);
+}
+
+#[test]
 fn what_cannot_be_learned_is_said() {
     let backend = Backend::text("same");
     let proxy = Setup::both(&backend)

@@ -156,7 +156,10 @@ fn a_shape_among_many_others_is_seen() {
         )
     });
     let rules = Rules {
-        match_by: vec![(crate::json::FieldPath::parse("$").unwrap(), "id".to_owned())],
+        match_by: vec![(
+            crate::json::FieldPath::parse("$").unwrap(),
+            vec!["id".to_owned()],
+        )],
         ..Rules::default()
     };
     let comparison = compare_documents(old.as_bytes(), new.as_bytes(), &rules);

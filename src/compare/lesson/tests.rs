@@ -108,11 +108,33 @@ fn the_order_of_elements_is_told_from_the_elements() {
             r#"{"items": [{"n": 1, "id": "x"}, {"n": 2, "id": "y"}]}"#,
             r#"{"items": [{"n": 2, "id": "y"}, {"n": 1, "id": "x"}]}"#,
         )],
-        &[("$.items", Rule::MatchBy("id".to_owned()))],
+        &[("$.items", Rule::MatchBy(vec!["id".to_owned()]))],
     );
     assert_eq!(
         advice[0].evidence,
         "100 % of the 1 pairs that differ here differ in order only; \"id\" is unique in each array, of 4 elements"
+    );
+    // What no name tells apart, two together may.
+    let lines = |order: [&str; 3]| {
+        let lines = order.map(|line| {
+            let (kind, no) = line.split_at(1);
+            format!(r#"{{"amount": 7, "kind": "{kind}", "no": {no}, "free": {no}}}"#)
+        });
+        format!(r#"{{"lines": [{}]}}"#, lines.join(", "))
+    };
+    let advice = check(
+        &[
+            (&lines(["a1", "b2", "c3"]), &lines(["c3", "a1", "b2"])),
+            (&lines(["a1", "a2", "b1"]), &lines(["b1", "a1", "a2"])),
+        ],
+        &[(
+            "$.lines",
+            Rule::MatchBy(["kind", "no"].map(str::to_owned).to_vec()),
+        )],
+    );
+    assert_eq!(
+        advice[0].evidence,
+        "100 % of the 2 pairs that differ here differ in order only; \"kind\" with \"no\" is unique in each array, of 6 elements"
     );
     // An id that repeats tells nothing apart.
     check(

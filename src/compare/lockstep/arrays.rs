@@ -1,7 +1,7 @@
 //! Arrays: elements by their places, or in any order.
 
 use super::{BYTES_OF_WORK, Entry, Halt, Here, Lockstep, ensure};
-use crate::compare::parts::identity_node;
+use crate::compare::parts::identity_nodes;
 use crate::json::path::Step;
 use crate::json::{Node, Value};
 
@@ -81,9 +81,10 @@ impl Lockstep<'_, '_> {
             }
             let plain = identity.is_some_and(|identity| {
                 program.tolerances.is_empty() || {
-                    let names = program.identities[identity].names();
-                    let found = identity_node(old, child, names).map(|node| old.value(node));
-                    matches!(found, Some(Value::String(_) | Value::Number(_)))
+                    identity_nodes(old, child, &program.identities[identity]).all(|node| {
+                        let found = node.map(|node| old.value(node));
+                        matches!(found, Some(Value::String(_) | Value::Number(_)))
+                    })
                 }
             });
             let element = Here {

@@ -237,8 +237,8 @@ impl<'c> Lockstep<'c, '_> {
     }
 
     fn is_identity(&self, name: &str) -> bool {
-        let mut identities = self.program.identities.iter();
-        identities.any(|identity| identity.names().iter().any(|part| part == name))
+        let mut fields = self.program.identities.iter().flatten();
+        fields.any(|field| field.names().iter().any(|part| part == name))
     }
 }
 

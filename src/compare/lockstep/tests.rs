@@ -232,6 +232,31 @@ fn rules_are_kept_in_one_pass() {
         r#"[{"id":2}]"#,
         Open,
     );
+    check(
+        "match_by $ kind id; tolerance $..v 1",
+        r#"[{"id":1,"kind":"a","v":2}]"#,
+        r#"[{"id":1,"v":3,"kind":"a"}]"#,
+        Equal,
+    );
+    // Without one of its fields an element has no identity.
+    check(
+        "match_by $ kind id; tolerance $..v 1",
+        r#"[{"id":1,"v":2}]"#,
+        r#"[{"id":1,"v":3}]"#,
+        Open,
+    );
+    check(
+        "match_by $ kind id; tolerance $..id 1",
+        r#"[{"kind":1,"id":2}]"#,
+        r#"[{"kind":1,"id":3}]"#,
+        Open,
+    );
+    check(
+        "match_by $ kind id; ignore $..id",
+        r#"[{"kind":1,"id":1}]"#,
+        r#"[{"kind":1,"id":2}]"#,
+        Open,
+    );
     check("match_by $ id; ignore $..id", "[{}]", r#"[{"id":2}]"#, Open);
     check(
         "match_by $ id; ignore $..v",

@@ -12,7 +12,7 @@ mod documents;
 mod patches;
 mod properties;
 
-/// Rules written as `ignore $.a; unordered $.b; match_by $.c id; tolerance $.d 0.1; map $.e; shape $.f; nulls`.
+/// Rules written as `ignore $.a; unordered $.b; match_by $.c kind id; tolerance $.d 0.1; map $.e; shape $.f; nulls`.
 pub(crate) fn rules(text: &str) -> Rules {
     let mut rules = Rules::default();
     for rule in text
@@ -25,7 +25,10 @@ pub(crate) fn rules(text: &str) -> Rules {
         match words[0] {
             "ignore" => rules.ignore.push(path()),
             "unordered" => rules.unordered.push(path()),
-            "match_by" => rules.match_by.push((path(), words[2].to_owned())),
+            "match_by" => {
+                let fields = words[2..].iter().map(|&field| field.to_owned());
+                rules.match_by.push((path(), fields.collect()));
+            }
             "tolerance" => rules.tolerance.push((path(), words[2].parse().unwrap())),
             "map" => rules.maps.push(path()),
             "shape" => rules.shape.push(path()),

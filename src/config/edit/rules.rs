@@ -19,7 +19,7 @@ pub enum Rule {
         table: &'static str,
         /// The path.
         path: String,
-        /// What it says: a name, or a number.
+        /// What it says: a name, several, or a number.
         value: RuleValue,
     },
 }
@@ -29,6 +29,8 @@ pub enum Rule {
 pub enum RuleValue {
     /// A name.
     Name(String),
+    /// Several names.
+    Names(Vec<String>),
     /// A number.
     Number(f64),
 }
@@ -37,6 +39,10 @@ impl RuleValue {
     fn literal(&self) -> String {
         match self {
             Self::Name(name) => quoted(name),
+            Self::Names(names) => {
+                let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
+                format!("[{}]", names.join(", "))
+            }
             // TOML wants a sign of its own behind the e, or none: 1e-6.
             Self::Number(number) if *number != 0.0 && number.abs() < 1e-3 => format!("{number:e}"),
             Self::Number(number) => Value::from(*number).to_string(),
@@ -302,6 +308,14 @@ mod tests {
             &format!("{a}[route.compare.match_by]\n\"$.tags\" = \"name\"\n"),
             &by,
             &format!("{a}[route.compare.match_by]\n\"$.tags\" = \"name\"\n\"$.items\" = \"id\"\n"),
+        );
+        let names = ["kind", "no"].map(str::to_owned).to_vec();
+        check(
+            &format!("{a}compare = {{ match_by = {{ \"$.tags\" = \"name\" }} }} # why\n"),
+            &entry("match_by", "$.items", RuleValue::Names(names)),
+            &format!(
+                "{a}compare = {{ match_by = {{ \"$.tags\" = \"name\", \"$.items\" = [\"kind\", \"no\"] }} }} # why\n"
+            ),
         );
     }
 }

@@ -278,6 +278,27 @@ fn values_out_of_bounds() {
             ),
         );
     }
+    for (fields, expected) in [
+        ("7", "34-10:35 wrong-type {}"),
+        ("{ by = \"id\" }", "34-10:47 wrong-type {}"),
+        ("[]", "34-10:36 bad-value {}"),
+        ("[\"id\", 7]", "41-10:42 wrong-type {}[1]"),
+        ("[\"id\", \"a..b\"]", "44-10:45 bad-path {}[1]"),
+        (
+            "[\"a.b\", \"id\", \"$.a['b']\"]",
+            "48-10:58 bad-value {}[2]",
+        ),
+        (
+            "[\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\", \"i\"]",
+            "34-10:79 out-of-range {}",
+        ),
+    ] {
+        let expected = expected.replace("{}", "route[0].compare.match_by.\"$.a\"");
+        check_route(
+            &format!("compare = {{ match_by = {{ \"$.a\" = {fields} }} }}"),
+            &format!("10:{expected}"),
+        );
+    }
     check_in("[log]", "level = \"loud\"", "8:9-8:15 bad-value log.level");
     check_in("[log]", "access = true", "8:10-8:14 wrong-type log.access");
     check_in(

@@ -43,6 +43,8 @@ fn some_rules() -> impl Strategy<Value = String> {
             "match_by $ id",
             "match_by $..* id",
             "match_by $.a b.c",
+            "match_by $ a id",
+            "match_by $..* id a.b",
             "shape $..a",
             "shape $.b",
             "shape $..*",

@@ -259,6 +259,67 @@ fn elements_match_by_their_identity() {
 }
 
 #[test]
+fn elements_match_by_several_fields() {
+    let check = |old: &str, new: &str, expected: &str| {
+        check_by(
+            "match_by $ kind meta.id",
+            &format!("[{old}]"),
+            &format!("[{new}]"),
+            expected,
+        )
+    };
+    let changed = check(
+        r#"{"kind":"a","meta":{"id":1},"x":1},{"kind":"b","meta":{"id":1},"x":2},{"kind":"a","meta":{"id":2},"x":3}"#,
+        r#"{"kind":"a","meta":{"id":2},"x":3},{"kind":"b","meta":{"id":1.0},"x":4},{"kind":"a","meta":{"id":1},"x":1}"#,
+        "changed $[*].x",
+    );
+    assert_eq!(changed.divergences[0].at, "$[1].x");
+    // One field alone is no identity, and neither are the same values in each other's place.
+    for (old, new) in [
+        (
+            r#"{"kind":"a","meta":{"id":1}}"#,
+            r#"{"kind":"a","meta":{"id":2}}"#,
+        ),
+        (
+            r#"{"kind":"a","meta":{"id":1}}"#,
+            r#"{"kind":"b","meta":{"id":1}}"#,
+        ),
+        (
+            r#"{"kind":1,"meta":{"id":2}}"#,
+            r#"{"kind":2,"meta":{"id":1}}"#,
+        ),
+    ] {
+        check(old, new, "missing $[*], extra $[*]");
+    }
+    // Elements that lack a field are a multiset.
+    check(
+        r#"{"kind":"a","x":1},{"kind":"a","x":2},{"meta":{"id":1}},{"kind":"a","meta":{"id":1}}"#,
+        r#"{"kind":"a","meta":{"id":1}},{"kind":"a","x":2},{"meta":{"id":1}},{"kind":"a","x":1}"#,
+        "match",
+    );
+    for lacking in [r#""meta":{"id":null}"#, r#""meta":{}"#, r#""meta":7"#] {
+        check(
+            &format!(r#"{{"kind":"a",{lacking},"x":1}}"#),
+            &format!(r#"{{"kind":"a",{lacking},"x":2}}"#),
+            "missing $[*], extra $[*]",
+        );
+    }
+    // Of several with one identity the first belongs to the first.
+    check(
+        r#"{"kind":"a","meta":{"id":1},"x":1},{"kind":"a","meta":{"id":1},"x":2}"#,
+        r#"{"kind":"a","meta":{"id":1},"x":1},{"kind":"a","meta":{"id":1},"x":3},{"kind":"a","meta":{"id":1},"x":2}"#,
+        "changed $[*].x, extra $[*]",
+    );
+    // Numbers with a tolerance among the fields.
+    check_by(
+        "match_by $ at v; tolerance $[*].v 0.5",
+        r#"[{"at":1,"v":1,"x":1},{"at":1,"v":2,"x":2},{"at":2,"v":1,"x":3}]"#,
+        r#"[{"at":2,"v":1.25,"x":3},{"at":1,"v":2.25,"x":2},{"at":1,"v":1.25,"x":4}]"#,
+        "changed $[*].x",
+    );
+}
+
+#[test]
 fn identities_within_identities_cost_no_more_than_the_budget() {
     for (open, close) in [("[", "]"), ("[{\"id\":", "}]"), ("[{\"id\":1,\"a\":", "}]")] {
         let deep = |leaf| format!("{}{leaf}{}", open.repeat(60), close.repeat(60));

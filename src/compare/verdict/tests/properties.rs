@@ -91,6 +91,7 @@ fn some_rules() -> impl Strategy<Value = Rules> {
             "unordered $.a",
             "match_by $..* id",
             "match_by $ a.b",
+            "match_by $..* id a",
             "shape $..a",
             "shape $.b",
             "shape $..*",

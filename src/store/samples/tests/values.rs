@@ -181,7 +181,7 @@ fn rules_say_the_same_of_what_is_hidden() {
     let ordered = Rules {
         unordered: paths(&["$..tags"]),
         ignore: paths(&["$.at"]),
-        match_by: vec![(FieldPath::parse("$.items").unwrap(), "id".to_owned())],
+        match_by: vec![(FieldPath::parse("$.items").unwrap(), vec!["id".to_owned()])],
         null_is_absent: true,
         ..Rules::default()
     };
