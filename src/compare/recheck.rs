@@ -4,8 +4,8 @@
 //! [`look_again`] says what the last look has shown, and [`verdict`] what the pair is.
 //!
 //! Invariant: everything here is a function of the answers. Which way round old2 and new2 stand is used for nothing but [`Orientation`]: were the two
-//! sides exchangeable, [`Orientation::Aligned`] and [`Orientation::Crossed`] would be equally likely, whatever the first look was. The test of
-//! `noise` rests on that.
+//! sides exchangeable, [`Orientation::Aligned`] and [`Orientation::Crossed`] would be equally likely, whatever the first look was, and the looks between
+//! them. The test of `noise` rests on that.
 
 use crate::compare::diff::MAX_DIVERGENCES;
 use crate::compare::finding::{Divergence, Incomparable, Kind, Verdict};
@@ -50,24 +50,42 @@ pub struct PathAgain {
 pub struct Again {
     /// old2 = new2.
     pub equal: bool,
-    /// old1 = old2: old says what it said.
+    /// old1 = old2: old says what it said. Looked at where that matters, if the sides are equal now.
     pub old_stayed: bool,
-    /// new1 = new2: new says what it said.
+    /// new1 = new2: new says what it said. The same holds.
     pub new_stayed: bool,
     /// A trial for each path of the first look, in its order.
     pub paths: Vec<PathAgain>,
 }
 
 impl Again {
-    /// What this look and an earlier one of the same pair, after its first, say together: a path stands one way round only if it has stood so each
-    /// time. Sides that are exchangeable stand either way round twice as seldom with each look, while one that stands by its answer always does so.
+    /// What this look says after an earlier one of the same pair, which came after its first: a path stands this way round now, or neither if the
+    /// sides had not stood by their answers each time before. So a side that stands by its answer always counts, and chance seldom does, either way
+    /// round as often: what kept the sides where they were for a moment (a replica that a request sticks to) has decided anew by now.
     #[must_use]
     pub fn after(mut self, earlier: &Self) -> Self {
         for path in &mut self.paths {
             let before = earlier.paths.iter().find(|other| other.path == path.path);
-            if before.is_some_and(|before| before.orientation != path.orientation) {
+            if before.is_some_and(|before| before.orientation != Orientation::Aligned) {
                 path.orientation = Orientation::Neither;
             }
+        }
+        self
+    }
+
+    /// Whether a look that follows may say which way round some path stands.
+    #[must_use]
+    pub fn may_stand(&self) -> bool {
+        self.paths
+            .iter()
+            .any(|path| path.orientation == Orientation::Aligned)
+    }
+
+    /// What is known if no look follows though more were to: nothing stands either way round.
+    #[must_use]
+    pub fn given_up(mut self) -> Self {
+        for path in &mut self.paths {
+            path.orientation = Orientation::Neither;
         }
         self
     }

@@ -167,6 +167,15 @@ impl Judging {
         })
     }
 
+    /// Whether a mismatch in this is noise, by all that is known at this moment.
+    #[must_use]
+    pub fn explains(&self, found: &[Divergence], at: Instant) -> bool {
+        let epoch = self.epoch();
+        let now = epoch.since(at);
+        let noise = epoch.noise.as_ref();
+        noise.is_some_and(|noise| noise.explains(found, now))
+    }
+
     /// What is known of the route's fields.
     #[must_use]
     pub fn reports(&self, at: Instant) -> Vec<Report> {

@@ -251,6 +251,11 @@ impl Doubts {
                     Looked::Again(again, second)
                 });
             }
+            // Its verdict is noise whatever comes, and nothing more can be learned from it: what it would take is better spent on others.
+            let is_over = !too_soon && !again.may_stand();
+            if is_over && route.judging.explains(&first.found, Instant::now()) {
+                return Some(Looked::Again(again.given_up(), second));
+            }
             earlier = Some(again);
         }
         None

@@ -45,6 +45,16 @@ pub fn log_e_bound(aligned: u64, crossed: u64) -> f64 {
     of(a) + of(c)
 }
 
+/// ln of the mean of several e-values, of which these are the logarithms; what is missing of so many is 1. Such a mean is an e-value, whatever they
+/// have to do with each other.
+#[must_use]
+pub fn log_mean(logs: &[f64], of: usize) -> f64 {
+    let most = logs.iter().copied().fold(0.0, f64::max);
+    let missing = (of - logs.len()) as f64 * (-most).exp();
+    let sum = logs.iter().map(|log| (log - most).exp()).sum::<f64>() + missing;
+    most + (sum / of as f64).ln()
+}
+
 /// ln of the chance that `n` fair coins show exactly `k` heads, by C. Loader's saddle point: the large terms cancel before they are computed, not after.
 fn log_fair(n: u64, k: u64) -> f64 {
     let (total, heads, tails) = (n as f64, k as f64, (n - k) as f64);

@@ -4,8 +4,11 @@
 //! the traffic is and however often one looks. The e-value of the path is the mean over its [`SLOTS`] (each an e-value, so their mean is one whatever they
 //! have to do with each other), and must reach [`THRESHOLD`]; that of an hour h begins anew with it and must reach `THRESHOLD h (h + 1)`. The chances
 //! of both add up to 1 / THRESHOLD each. What a slot holds is decided by what came before an outcome, never by the outcome.
+//!
+//! A slot's own e-value is the mean of three: of all its outcomes, and of those of either way round that old and new stood at the first look, which was
+//! before an outcome, too. Chance shows both ways, a defect mostly one, and there half of the noise does not hide it.
 
-use crate::compare::noise::evidence::{log_e, log_e_bound};
+use crate::compare::noise::evidence::{log_e, log_e_bound, log_mean};
 use crate::compare::recheck::Orientation;
 use crate::compare::shape::{Seen, Shape};
 
@@ -32,6 +35,8 @@ pub struct Stratum {
     pub in_shape: bool,
     /// The shapes, in order.
     pub shapes: [Shape; 2],
+    /// What old said is the second of the two, in their order.
+    pub turned: bool,
 }
 
 impl Stratum {
@@ -39,6 +44,7 @@ impl Stratum {
     #[must_use]
     pub fn new(seen: [Seen; 2], mut traits: [u64; 2], by_value: bool) -> Self {
         let mut shapes = seen.map(|seen| seen.shape);
+        let turned = traits[0] > traits[1];
         shapes.sort_unstable();
         traits.sort_unstable();
         Self {
@@ -50,6 +56,7 @@ impl Stratum {
             by_value,
             in_shape: traits[0] == traits[1],
             shapes,
+            turned,
         }
     }
 }
@@ -63,9 +70,9 @@ struct Counts {
     asked: u64,
     /// Aligned less crossed, of all that were asked.
     lead: i64,
-    /// Outcomes of keys that had none in that hour.
-    aligned: u64,
-    crossed: u64,
+    /// Outcomes of keys that had none in that hour, by whether their stratum was turned.
+    aligned: [u64; 2],
+    crossed: [u64; 2],
 }
 
 impl Counts {
@@ -75,6 +82,23 @@ impl Counts {
             return 0.0;
         }
         self.lead as f64 * self.seen.max(self.asked) as f64 / self.asked as f64
+    }
+
+    /// Aligned and crossed: in all, and of either way round.
+    fn outcomes(&self) -> [[u64; 2]; 3] {
+        let [one, other] = [0, 1].map(|way| [self.aligned[way], self.crossed[way]]);
+        [[one[0] + other[0], one[1] + other[1]], one, other]
+    }
+
+    fn log_e(&self) -> f64 {
+        let outcomes = self.outcomes();
+        log_mean(&outcomes.map(|[a, c]| log_e(a, c)), outcomes.len())
+    }
+
+    /// [`Self::log_e`] is never above this.
+    fn log_e_bound(&self) -> f64 {
+        let bounds = self.outcomes().map(|[a, c]| log_e_bound(a, c));
+        bounds.into_iter().fold(0.0, f64::max)
     }
 }
 
@@ -99,7 +123,7 @@ impl Slot {
 
     /// Nothing that was learned here would be lost.
     fn is_idle(&self) -> bool {
-        self.total.aligned + self.total.crossed == 0 && self.own == 0
+        self.total.outcomes()[0] == [0, 0] && self.own == 0
     }
 }
 
@@ -193,17 +217,18 @@ impl Strata {
         counts: bool,
         extent: &Extent,
     ) {
+        let way = usize::from(stratum.turned);
         let slot = self.slot(stratum, extent.hour);
         for tally in [&mut slot.total, &mut slot.hour] {
             tally.asked += 1;
             match orientation {
                 Orientation::Aligned => {
                     tally.lead += 1;
-                    tally.aligned += u64::from(counts);
+                    tally.aligned[way] += u64::from(counts);
                 }
                 Orientation::Crossed => {
                     tally.lead -= 1;
-                    tally.crossed += u64::from(counts);
+                    tally.crossed[way] += u64::from(counts);
                 }
                 Orientation::Neither => {}
             }
@@ -216,10 +241,12 @@ impl Strata {
     /// The test's sums.
     #[must_use]
     pub fn standing(&self, extent: &Extent) -> Standing {
-        let sum = |of: fn(&Counts) -> u64| self.all().map(|slot| of(&slot.total)).sum();
+        let outcomes = self.all().map(|slot| slot.total.outcomes()[0]);
+        let [aligned, crossed] =
+            outcomes.fold([0, 0], |sum, one| [sum[0] + one[0], sum[1] + one[1]]);
         Standing {
-            aligned: sum(|counts| counts.aligned),
-            crossed: sum(|counts| counts.crossed),
+            aligned,
+            crossed,
             log_e: self.log_mean(extent.blind, |slot| &slot.total),
             excess: self.excess(extent, 0),
         }
@@ -240,8 +267,7 @@ impl Strata {
             .any(|(which, (threshold, of))| {
                 let threshold = threshold.ln();
                 // A mean is not above its greatest term, whose bound is cheap: mostly that is all there is to do.
-                let bound = |slot: &Slot| log_e_bound(of(slot).aligned, of(slot).crossed);
-                self.all().any(|slot| bound(slot) >= threshold)
+                self.all().any(|slot| of(slot).log_e_bound() >= threshold)
                     && self.log_mean(extent.blind, of) >= threshold
                     && self.excess(extent, which) >= extent.floor
             })
@@ -250,13 +276,8 @@ impl Strata {
     /// ln of the mean of the slots' e-values; a slot that is not used, or must not count, is 1.
     fn log_mean(&self, blind: bool, of: Span) -> f64 {
         let slots = self.all().filter(|slot| !blind || !slot.stratum.in_shape);
-        let logs: Vec<f64> = slots
-            .map(|slot| log_e(of(slot).aligned, of(slot).crossed))
-            .collect();
-        let most = logs.iter().copied().fold(0.0, f64::max);
-        let unused = (SLOTS - logs.len()) as f64 * (-most).exp();
-        let sum: f64 = logs.iter().map(|log| (log - most).exp()).sum::<f64>() + unused;
-        most + (sum / SLOTS as f64).ln()
+        let logs: Vec<f64> = slots.map(|slot| of(slot).log_e()).collect();
+        log_mean(&logs, SLOTS)
     }
 
     /// `which` is 0 for all time and 1 for this hour.

@@ -41,6 +41,23 @@ fn small_counts_are_right() {
     check(2_000, 0, 1_379.386_105_965_866_8);
 }
 
+#[test]
+fn a_mean_of_e_values_counts_those_that_are_missing() {
+    for (values, of, mean) in [
+        (&[][..], 16, 1.0),
+        (&[4.0], 4, 1.75),
+        (&[0.25, 0.5, 3.0], 3, 1.25),
+        (&[1e300, 1e300, 1.0], 4, 5e299),
+    ] {
+        let logs: Vec<_> = values.iter().copied().map(f64::ln).collect();
+        let found = log_mean(&logs, of);
+        assert!(
+            (found - f64::ln(mean)).abs() < 1e-12,
+            "{values:?} of {of}: {found}"
+        );
+    }
+}
+
 /// mpmath with 60 digits.
 #[test]
 fn counts_to_ten_million_are_right() {

@@ -46,8 +46,8 @@ fn a_key_counts_once_an_hour() {
 }
 
 #[test]
-fn thirty_keys_that_stand_are_a_suspicion_and_twenty_eight_are_none() {
-    for (keys, expected) in [(28, State::Undecided), (29, State::Suspicious)] {
+fn thirty_keys_that_stand_are_a_suspicion_and_twenty_nine_are_none() {
+    for (keys, expected) in [(29, State::Undecided), (30, State::Suspicious)] {
         let mut noise = noise();
         let (found, again) = stands("$.a");
         for key in 0..keys {
