@@ -107,36 +107,65 @@ pub fn look_again(
             Verdict::Match | Verdict::Mismatch => Ok(comparison.divergences),
         }
     };
-    let old = judge(&first.old, &last.old)?;
-    let new = judge(&first.new, &last.new)?;
+    let paths: Vec<_> = leading(found).collect();
+    let say = |orientation: &dyn Fn(usize) -> Orientation| {
+        let told = paths.iter().enumerate();
+        told.map(|(index, divergence)| PathAgain {
+            path: divergence.path.clone(),
+            seen: divergence.seen,
+            orientation: orientation(index),
+        })
+        .collect()
+    };
     // Sides that say to the byte what they said differ as they did. That is what a defect mostly looks like, and costs next to nothing.
     let same_bodies = first.old.body == last.old.body && first.new.body == last.new.body;
-    let unchanged = old.is_empty() && new.is_empty() && same_bodies;
-    let equal = !unchanged && judge(&last.old, &last.new)?.is_empty();
-    // Sides that are equal now stand neither way round.
-    let crossing = if equal || unchanged {
-        None
-    } else {
-        Some([judge(&first.old, &last.new)?, judge(&first.new, &last.old)?])
+    if same_bodies
+        && judge(&first.old, &last.old)?.is_empty()
+        && judge(&first.new, &last.new)?.is_empty()
+    {
+        return Ok(Again {
+            equal: false,
+            old_stayed: true,
+            new_stayed: true,
+            paths: say(&|_| Orientation::Aligned),
+        });
+    }
+    if judge(&last.old, &last.new)?.is_empty() {
+        return Ok(Again {
+            equal: true,
+            old_stayed: judge(&first.old, &last.old)?.is_empty(),
+            new_stayed: judge(&first.new, &last.new)?.is_empty(),
+            paths: say(&|_| Orientation::Neither),
+        });
+    }
+    let mut same = |pairs: [[&Answer<'_>; 2]; 2]| -> Result<Vec<bool>, Incomparable> {
+        let [one, other] = pairs;
+        let differs = judge(one[0], one[1])?;
+        let mut same: Vec<_> = paths
+            .iter()
+            .map(|divergence| is_same(divergence, &differs))
+            .collect();
+        // Mostly no path has stayed here, and then nobody has to look at the other side.
+        if same.contains(&true) {
+            let differs = judge(other[0], other[1])?;
+            let both = same.iter_mut().zip(&paths);
+            both.for_each(|(same, divergence)| *same &= is_same(divergence, &differs));
+        }
+        Ok(same)
     };
-    let otherwise = if unchanged {
-        Orientation::Aligned
-    } else {
-        Orientation::Neither
+    let aligned = same([[&first.old, &last.old], [&first.new, &last.new]])?;
+    let crossed = same([[&first.old, &last.new], [&first.new, &last.old]])?;
+    let orientation = |index: usize| match (aligned[index], crossed[index]) {
+        (true, false) => Orientation::Aligned,
+        (false, true) => Orientation::Crossed,
+        // Within a tolerance both may hold, which says nothing.
+        (true, true) | (false, false) => Orientation::Neither,
     };
-    let paths = leading(found).map(|divergence| PathAgain {
-        path: divergence.path.clone(),
-        seen: divergence.seen,
-        orientation: crossing.as_ref().map_or(otherwise, |crossing| {
-            orientation(divergence, [&old, &new], crossing)
-        }),
-    });
-    let paths = paths.collect();
     Ok(Again {
-        equal,
-        old_stayed: old.is_empty(),
-        new_stayed: new.is_empty(),
-        paths,
+        equal: false,
+        old_stayed: false,
+        new_stayed: false,
+        paths: say(&orientation),
     })
 }
 
@@ -160,21 +189,6 @@ pub(crate) fn leading(found: &[Divergence]) -> impl Iterator<Item = &Divergence>
 
 fn is_out_of_shape(divergence: &Divergence) -> bool {
     divergence.seen[0].shape != divergence.seen[1].shape
-}
-
-fn orientation(
-    divergence: &Divergence,
-    staying: [&Vec<Divergence>; 2],
-    crossing: &[Vec<Divergence>; 2],
-) -> Orientation {
-    let aligned = staying.into_iter().all(|found| is_same(divergence, found));
-    let crossed = crossing.iter().all(|found| is_same(divergence, found));
-    // Within a tolerance both may hold, which says nothing.
-    match (aligned, crossed) {
-        (true, false) => Orientation::Aligned,
-        (false, true) => Orientation::Crossed,
-        (true, true) | (false, false) => Orientation::Neither,
-    }
 }
 
 /// Whether two answers that differ in `found` say the same at the path of a divergence: by value, or where that was out of shape, by shape.
