@@ -7,7 +7,7 @@
 //! `effort` what may be spent. `lockstep` stands before all that: it knows most equal answers with one document, reading the other beside it.
 //!
 //! A mismatch may be asked again: [`recheck`] says what that has shown, and [`noise`] what a route's paths do by themselves, as far as many outcomes can
-//! tell: by [`shape`], and as rates of the [`trials`] that there were. [`docket`] does all of it with a route's pairs that were recorded.
+//! tell: by [`shape`], and as rates of the [`trials`] that there were. [`docket`] puts all of it in order: a pair's way through the judgement.
 
 mod align;
 mod body;

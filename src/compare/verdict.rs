@@ -123,19 +123,67 @@ fn compare_bodies(
     if old_body == new_body {
         return Comparison::matching();
     }
-    let documents = match reading {
-        Reading::Json => return compare_json([&old_body, &new_body], came, rules, memory),
-        Reading::Lines => body::lines(&old_body, memory)
-            .and_then(|old| Ok(old.zip(body::lines(&new_body, memory)?))),
-        Reading::Form => body::form(&old_body, memory)
-            .and_then(|old| Ok(Some((old, body::form(&new_body, memory)?)))),
-        Reading::Bytes => Ok(None),
-    };
+    if reading == Reading::Json {
+        return compare_json([&old_body, &new_body], came, rules, memory);
+    }
+    let documents = document(reading, old_body.as_ref().into(), memory).and_then(|old| {
+        let Some(old) = old else {
+            return Ok(None);
+        };
+        let new = document(reading, new_body.as_ref().into(), memory)?;
+        Ok(new.map(|new| [old, new]))
+    });
     match documents {
-        Ok(Some((old, new))) => compare_json([&old, &new], came, rules, memory),
+        Ok(Some([old, new])) => compare_json([&old, &new], came, rules, memory),
         Ok(None) => Comparison::of(vec![bodies(&old_body, &new_body)]),
         Err(reason) => Comparison::incomparable(reason),
     }
+}
+
+/// A body as the text of one document; `None` if it is compared by its bytes.
+fn document<'b>(
+    reading: Reading,
+    body: Cow<'b, [u8]>,
+    memory: &mut dyn Memory,
+) -> Result<Option<Cow<'b, [u8]>>, Incomparable> {
+    Ok(match reading {
+        Reading::Json => Some(body),
+        Reading::Lines => body::lines(&body, memory)?.map(Cow::Owned),
+        Reading::Form => Some(Cow::Owned(body::form(&body, memory)?)),
+        Reading::Bytes => None,
+    })
+}
+
+/// Reads the bodies of two answers as they are compared, and gives the documents among them to `read`; of equal ones one.
+pub fn with_documents(
+    answers: [&Answer<'_>; 2],
+    memory: &mut dyn Memory,
+    read: impl FnOnce(&[&Document<'_>]),
+) {
+    let types = answers.map(|answer| ContentType::of(answer.headers));
+    let mut texts: Vec<Cow<'_, [u8]>> = Vec::new();
+    if let Ok(reading) = body::reading(types[0].as_ref(), types[1].as_ref()) {
+        for (answer, content_type) in answers.into_iter().zip(&types) {
+            let plain = answer
+                .body
+                .map(|body| decoded(body, answer.headers, content_type.as_ref(), memory));
+            if let Some(Ok(plain)) = plain
+                && let Ok(Some(text)) = document(reading, plain, memory)
+                && texts.first() != Some(&text)
+            {
+                texts.push(text);
+            }
+        }
+    }
+    let limits = Limits {
+        bytes: MAX_DECODED,
+        ..Limits::default()
+    };
+    let documents = texts
+        .iter()
+        .filter_map(|text| Document::read(text, limits, memory).ok());
+    let documents: Vec<_> = documents.collect();
+    read(&documents.iter().collect::<Vec<_>>());
 }
 
 /// A body without its coding, in UTF-8 if its charset is known.

@@ -5,5 +5,5 @@ mod judging;
 pub mod live;
 
 pub use build::{Lasting, Plan, RoutePlan};
-pub use judging::{Judging, Leave, Wanted};
+pub use judging::Judging;
 pub use live::{LastError, Live};

@@ -4,10 +4,11 @@
 //! What waits is bounded in number and in bytes, what is asked by a share of the copies ([`crate::plan::Judging`]). A mismatch for which there is no
 //! place stays one, and says that nobody looked again; so do all that wait when the proxy stops.
 
-use crate::compare::recheck::{self, Judgement};
-use crate::compare::{Divergence, Incomparable, Rules};
+use crate::compare::docket::{Bench, Circumstances, Docket, Leave};
+use crate::compare::recheck::Again;
+use crate::compare::{Divergence, Incomparable};
 use crate::message::capture::Reservation;
-use crate::plan::{Leave, RoutePlan};
+use crate::plan::RoutePlan;
 use crate::shadow::exchange::{Question, ask};
 use crate::shadow::offer::Pair;
 use crate::shadow::record::Finding;
@@ -26,7 +27,6 @@ use crate::upstream::guard::GuardState;
 use http::Method;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -44,8 +44,7 @@ pub(super) struct Doubt {
     pub(super) pair: Box<Pair>,
     /// The answer of the side that did not serve.
     pub(super) other: Kept,
-    /// How long before the request its key was written, if that is known.
-    pub(super) written: Option<Duration>,
+    pub(super) circumstances: Circumstances,
     pub(super) place: Place,
 }
 
@@ -123,8 +122,10 @@ impl Doubts {
             0
         };
         let key = self.key(pair);
-        let (found, now) = (finding.divergences(), Instant::now());
-        let leave = route.judging.mismatch(key, found, requests, now)?;
+        let leave = Measure::new(route, pair).doubt(key, finding.divergences(), requests);
+        if !leave.is_granted() {
+            return None;
+        }
         let weight = finding.weight();
         let mut place = Place {
             doubts: Arc::clone(self),
@@ -158,7 +159,7 @@ impl Doubts {
             finding,
             pair,
             other,
-            written,
+            circumstances,
             mut place,
         } = *doubt;
         let first = Arc::new(First {
@@ -176,10 +177,16 @@ impl Doubts {
             Some(Looked::Again(again, second)) => (Some(again), Some(second)),
             Some(Looked::TooSoon) | None => (None, None),
         };
-        place.close(again);
         let judgement = match looked {
-            Some(Looked::TooSoon) => None,
-            Some(Looked::Again(..)) | None => Some(judge(asked.route(), &finding, again, written)),
+            Some(Looked::TooSoon) => {
+                place.close();
+                None
+            }
+            Some(Looked::Again(..)) | None => {
+                let measure = Measure::new(asked.route(), &first.pair);
+                let (found, leave) = (&first.found, place.leave());
+                Some(measure.settle(found, leave, again, &circumstances))
+            }
         };
         if let Some(judgement) = judgement {
             let differed = Differed {
@@ -218,7 +225,7 @@ impl Doubts {
     ) -> Option<Looked> {
         let found = Instant::now();
         let checks = &route.again.recheck;
-        let mut earlier: Option<recheck::Again> = None;
+        let mut earlier: Option<Again> = None;
         for (number, delay) in checks.iter().enumerate() {
             sleep_until(found + *delay).await;
             let Some(second) = self.ask_both(route, first, place).await else {
@@ -227,19 +234,15 @@ impl Doubts {
             let second = Arc::new(second);
             let too_soon = self.is_written(route, &first.pair, second.began);
             let again = if first.is_light(&second) {
-                first.beside(&second, &route.rules)
+                first.beside(&second, route, earlier.as_ref())
             } else {
                 let (first, second) = (Arc::clone(first), Arc::clone(&second));
-                let route = Arc::clone(route);
-                let work = move || first.beside(&second, &route.rules);
+                let (route, earlier) = (Arc::clone(route), earlier.clone());
+                let work = move || first.beside(&second, &route, earlier.as_ref());
                 self.scales.long(work).await.flatten()
             };
             let Some(again) = again else {
                 continue;
-            };
-            let again = match &earlier {
-                Some(earlier) => again.after(earlier),
-                None => again,
             };
             if again.equal {
                 return Some(Looked::Again(again, second));
@@ -253,7 +256,8 @@ impl Doubts {
             }
             // Its verdict is noise whatever comes, and nothing more can be learned from it: what it would take is better spent on others.
             let is_over = !too_soon && !again.may_stand();
-            if is_over && route.judging.explains(&first.found, Instant::now()) {
+            if is_over && Measure::new(route, &first.pair)
+                    .recall(|docket, now| docket.explains(&first.found, now)) {
                 return Some(Looked::Again(again.given_up(), second));
             }
             earlier = Some(again);
@@ -342,20 +346,25 @@ impl Place {
         self.requests = self.requests.saturating_sub(requests);
     }
 
-    /// No further ones will be, and this is what they have shown. What was found needs no memory of the lab's any more.
-    fn close(&mut self, again: Option<&recheck::Again>) {
-        let unused = std::mem::take(&mut self.requests);
-        if let Some(leave) = self.leave.take() {
-            let judging = &self.route.judging;
-            judging.asked(&leave, again, unused, Instant::now());
-        }
+    /// No further ones will be: the leave to make them, and how many were not. What was found needs no memory of the lab's any more.
+    fn leave(&mut self) -> Option<(Leave, usize)> {
         self.memory = self.memory.beside();
+        let unused = std::mem::take(&mut self.requests);
+        self.leave.take().map(|leave| (leave, unused))
+    }
+
+    /// They have shown nothing.
+    fn close(&mut self) {
+        if let Some((leave, unused)) = self.leave() {
+            let tell = |docket: &mut Docket, now| docket.asked(&leave, None, unused, now);
+            self.route.judging.recall(Instant::now(), tell);
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.close(None);
+        self.close();
         let mut waiting = self.doubts.waiting();
         waiting.pairs -= 1;
         waiting.bytes -= self.bytes;
@@ -367,21 +376,9 @@ impl Drop for Place {
 /// What the last look has shown.
 #[derive(Debug)]
 enum Looked {
-    Again(recheck::Again, Arc<Second>),
+    Again(Again, Arc<Second>),
     /// The key was written a moment before, and the sides differ again.
     TooSoon,
-}
-
-/// What a mismatch is, by all that is known at this moment.
-pub(super) fn judge(
-    route: &RoutePlan,
-    finding: &Finding,
-    again: Option<&recheck::Again>,
-    written: Option<Duration>,
-) -> Judgement {
-    let found = finding.divergences();
-    let written = (written, route.again.lag);
-    route.judging.verdict(found, again, written, Instant::now())
 }
 
 /// Whether a request may be made once more.
@@ -425,13 +422,9 @@ impl First {
     }
 
     /// How the second answers stand to the first ones. `None` if they can't be compared.
-    fn beside(&self, second: &Second, rules: &Rules) -> Option<recheck::Again> {
-        let measure = Measure {
-            rules,
-            head_only: self.pair.request.method == Method::HEAD,
-            memory: &self.pair.memory,
-        };
+    fn beside(&self, second: &Second, route: &RoutePlan, earlier: Option<&Again>) -> Option<Again> {
+        let measure = Measure::new(route, &self.pair);
         let last = second.answers();
-        measure.look_again(self.answers(), last, &self.found)
+        measure.look_again(self.answers(), last, &self.found, earlier)
     }
 }

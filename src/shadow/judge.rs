@@ -1,5 +1,6 @@
 //! One pair in the lab: asked, judged, counted and remembered.
 
+use crate::compare::docket::{Bench, Circumstances, Entered};
 use crate::compare::{Incomparable, Rules, Verdict, media};
 use crate::message::forwarded::TRACEPARENT;
 use crate::plan::RoutePlan;
@@ -20,9 +21,8 @@ use crate::telemetry::trace::Copied;
 use crate::telemetry::{Dropped, Role};
 use crate::upstream::alarm::Alarm;
 use crate::upstream::{Outcome, Pass, Pools};
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// What the lab works with.
@@ -131,8 +131,8 @@ impl Lab {
             Side::Old => [pair.answer.latency, other.latency],
             Side::New => [other.latency, pair.answer.latency],
         });
-        let written = self.written(asked.route(), &pair);
-        if written.is_some_and(|age| age < asked.route().again.settle) {
+        let circumstances = self.circumstances(asked.route(), &pair);
+        if circumstances.is_recent() {
             drop(pair);
             return asked.judged(Verdict::Incomparable(Incomparable::RecentWrite));
         }
@@ -141,20 +141,20 @@ impl Lab {
             let sample = route.noise.sample;
             sample > Share::NONE && sample.contains(fastrand::u16(..BUCKETS))
         };
-        let wanted = route.judging.pair(drawn, Instant::now());
-        if wanted.twice {
+        let (entered, twice) = route.judging.pair(drawn, Instant::now());
+        if twice {
             other = own(&other, &route.rules);
             Box::pin(self.twice.ask(&route, &pair, &other)).await;
         }
-        if wanted.count.is_none() && is_same(&pair, &other, &route.rules) {
+        if !entered.is_counted() && is_same(&pair, &other, &route.rules) {
             drop(pair);
             return asked.judged(Verdict::Match);
         }
         let first = FirstSight {
             asked,
             pair,
-            written,
-            count: wanted.count,
+            circumstances,
+            entered,
         };
         let doubt = if is_light(&first.pair.answer, &other) {
             self.conclude(first, &other)
@@ -170,10 +170,16 @@ impl Lab {
         }
     }
 
-    /// How long before a pair's request its key was written, if that is known; nothing if it was written since.
-    fn written(&self, route: &RoutePlan, pair: &Pair) -> Option<Duration> {
-        let last = self.writes.last(&route.policy.salt, pair.key.as_deref()?)?;
-        Some(pair.began.saturating_duration_since(last))
+    /// What is known of a pair beside its answers. Nothing, where its key was written since.
+    fn circumstances(&self, route: &RoutePlan, pair: &Pair) -> Circumstances {
+        let key = pair.key.as_deref();
+        let last = key.and_then(|key| self.writes.last(&route.policy.salt, key));
+        Circumstances {
+            written: last.map(|last| pair.began.saturating_duration_since(last)),
+            settle: route.again.settle,
+            lag: route.again.lag,
+            noise: None,
+        }
     }
 
     /// Judges a pair at first sight. What has to be looked at again comes back.
@@ -181,21 +187,14 @@ impl Lab {
         let FirstSight {
             mut asked,
             pair,
-            written,
-            count,
+            circumstances,
+            entered,
         } = first;
         let route = asked.route();
-        let measure = Measure {
-            rules: &route.rules,
-            head_only: pair.request.method == Method::HEAD,
-            memory: &pair.memory,
-        };
-        if let Some(stands_for) = count {
-            measure.count(&pair.answer, other, (&route.judging, stands_for));
-        }
+        let measure = Measure::new(route, &pair);
         let comparison = match pair.served {
-            Side::Old => measure.compare(&pair.answer, other),
-            Side::New => measure.compare(other, &pair.answer),
+            Side::Old => measure.first_sight(&entered, &pair.answer, other),
+            Side::New => measure.first_sight(&entered, other, &pair.answer),
         };
         if comparison.verdict != Verdict::Mismatch {
             // When a pair counts as judged its memory is free.
@@ -203,21 +202,17 @@ impl Lab {
             asked.judged(comparison.verdict);
             return None;
         }
-        measure.learn(
-            &pair.answer,
-            other,
-            (&route.judging, &comparison.divergences),
-        );
         let finding = Finding::new(route, &pair, other, comparison, &self.redactor);
         let other = keep(other, &route.rules);
         let Some(place) = self.doubts.place(route, &pair, &finding) else {
-            let judgement = again::judge(route, &finding, None, written);
+            let found = finding.divergences();
+            let judgement = measure.settle(found, None, None, &circumstances);
             let differed = Differed {
                 route,
                 pair: &pair,
                 other: &other,
                 last: None,
-                found: finding.divergences(),
+                found,
                 judgement,
             };
             differed.offer(&self.samples);
@@ -231,7 +226,7 @@ impl Lab {
             finding,
             pair,
             other,
-            written,
+            circumstances,
             place,
         }))
     }
@@ -242,10 +237,8 @@ impl Lab {
 struct FirstSight {
     asked: Asked,
     pair: Box<Pair>,
-    /// How long before the request its key was written, if that is known.
-    written: Option<Duration>,
-    /// Its documents are counted, for so many pairs.
-    count: Option<u64>,
+    circumstances: Circumstances,
+    entered: Entered,
 }
 
 fn heard(answer: &Result<AnswerCopy<HeaderMap>, Incomparable>) -> Result<u16, &'static str> {

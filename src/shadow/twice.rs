@@ -1,6 +1,5 @@
 //! What old does to itself: for a few of the pairs old, or its twin, is asked once more, and its answers are held against each other.
 
-use crate::compare::Verdict;
 use crate::plan::RoutePlan;
 use crate::shadow::exchange::{Question, ask};
 use crate::shadow::offer::{AnswerCopy, Pair};
@@ -14,7 +13,6 @@ use crate::upstream::guard::GuardState;
 use http::{HeaderMap, Method};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
 /// Who asks old twice.
 #[derive(Debug)]
@@ -71,14 +69,11 @@ impl Twice {
         let route = Arc::clone(route);
         let tell = move || {
             let measure = Measure {
-                rules: &route.rules,
+                route: &route,
                 head_only,
                 memory: &memory,
             };
-            let comparison = measure.compare(&first, &second);
-            if !matches!(comparison.verdict, Verdict::Incomparable(_)) {
-                route.judging.own(&comparison.divergences, Instant::now());
-            }
+            measure.hear_old(&first, &second);
         };
         if light {
             tell();

@@ -1,19 +1,20 @@
 //! Two answers on the scales: short comparisons where they are, long ones on threads of their own.
 
-use crate::compare::coding::{self, MAX_DECODED};
-use crate::compare::recheck::{self, Look};
+use crate::compare::docket::{Bench, Docket, Entered};
+use crate::compare::recheck::{Again, Look};
 use crate::compare::{self, Answer, Comparison, Divergence, Rules};
-use crate::json::{Document, Limits};
 use crate::message::capture::Reservation;
 use crate::message::fields::Fields;
-use crate::plan::Judging;
-use crate::shadow::offer::{AnswerCopy, judged_fields};
+use crate::plan::RoutePlan;
+use crate::shadow::offer::{AnswerCopy, Pair, judged_fields};
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, Method};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 /// Bytes of two bodies that are compared where they arrive. What is longer, or coded, may take long: other pairs' answers must not wait for it.
 const LIGHT: usize = 32 * 1024;
@@ -97,32 +98,56 @@ pub(super) fn is_light(one: &AnswerCopy<impl Headers>, other: &AnswerCopy<impl H
         && one.body.len() + other.body.len() <= LIGHT
 }
 
-/// How two answers to a request are compared.
+/// How answers to a request are judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Measure<'a> {
-    /// The route's rules.
-    pub(super) rules: &'a Rules,
+    /// The route, with its rules and what is remembered of it.
+    pub(super) route: &'a RoutePlan,
     /// The request was HEAD: there are no bodies.
     pub(super) head_only: bool,
-    /// Of the same budget as what the comparison takes of memory, which is given back when it is done.
+    /// Of the same budget as what a comparison takes of memory.
     pub(super) memory: &'a Reservation,
 }
 
-impl Measure<'_> {
-    /// Compares what is taken for old's answer with what is taken for new's.
-    pub(super) fn compare(
+impl Bench for Measure<'_> {
+    fn rules(&self) -> &Rules {
+        &self.route.rules
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&mut dyn compare::Memory) -> T) -> T {
+        work(&mut Memory(&mut self.memory.beside()))
+    }
+
+    fn recall<T>(&self, act: impl FnOnce(&mut Docket, Duration) -> T) -> T {
+        self.route.judging.recall(Instant::now(), act)
+    }
+}
+
+impl<'a> Measure<'a> {
+    /// For a pair of a route.
+    pub(super) fn new(route: &'a RoutePlan, pair: &'a Pair) -> Self {
+        Self {
+            route,
+            head_only: pair.request.method == Method::HEAD,
+            memory: &pair.memory,
+        }
+    }
+
+    /// Judges two answers at first sight, old's before new's.
+    pub(super) fn first_sight(
         self,
+        entered: &Entered,
         old: &AnswerCopy<impl Headers>,
         new: &AnswerCopy<impl Headers>,
     ) -> Comparison {
-        let mut memory = self.memory.beside();
-        old.headers.with_map(|old_headers| {
-            new.headers.with_map(|new_headers| {
-                let old = self.view(old, old_headers);
-                let new = self.view(new, new_headers);
-                compare::compare(&old, &new, self.rules, &mut Memory(&mut memory))
-            })
-        })
+        self.with_look(old, new, |look| Bench::first_sight(&self, entered, &look))
+    }
+
+    /// Tells what old does by itself.
+    pub(super) fn hear_old(self, first: &Kept, second: &Kept) {
+        self.with_look(first, second, |Look { old, new }| {
+            Bench::hear_old(&self, &old, &new);
+        });
     }
 
     /// Compares what the sides answered when they were asked again with what they answered at first; old's stand before new's. `None` if an answer
@@ -132,71 +157,32 @@ impl Measure<'_> {
         first: [&Kept; 2],
         last: [&Kept; 2],
         found: &[Divergence],
-    ) -> Option<recheck::Again> {
-        let mut memory = self.memory.beside();
-        let headers = [first, last].map(|look| look.map(|answer| answer.headers.map(0, |_| true)));
-        let [first, last] =
-            [(first, &headers[0]), (last, &headers[1])].map(|(look, headers)| Look {
-                old: self.view(look[0], &headers[0]),
-                new: self.view(look[1], &headers[1]),
-            });
-        recheck::look_again(first, last, found, self.rules, &mut Memory(&mut memory)).ok()
+        earlier: Option<&Again>,
+    ) -> Option<Again> {
+        self.with_look(first[0], first[1], |first| {
+            self.with_look(last[0], last[1], |last| {
+                Bench::look_again(&self, [first, last], found, earlier)
+            })
+        })
     }
 
-    /// Counts the places of a pair's documents, which stand for so many pairs.
-    pub(super) fn count(
+    fn with_look<T>(
         self,
-        one: &AnswerCopy<impl Headers>,
-        other: &AnswerCopy<impl Headers>,
-        (judging, stands_for): (&Judging, u64),
-    ) {
-        self.with_documents(one, other, |documents| judging.count(documents, stands_for));
+        old: &AnswerCopy<impl Headers>,
+        new: &AnswerCopy<impl Headers>,
+        act: impl FnOnce(Look<'_>) -> T,
+    ) -> T {
+        old.headers.with_map(|old_headers| {
+            new.headers.with_map(|new_headers| {
+                act(Look {
+                    old: self.view(old, old_headers),
+                    new: self.view(new, new_headers),
+                })
+            })
+        })
     }
 
-    /// Remembers what two answers that differ say of their route's fields.
-    pub(super) fn learn(
-        self,
-        one: &AnswerCopy<impl Headers>,
-        other: &AnswerCopy<impl Headers>,
-        (judging, found): (&Judging, &[Divergence]),
-    ) {
-        if judging.wants_documents(found) {
-            self.with_documents(one, other, |documents| judging.learn(found, documents));
-        } else {
-            judging.learn(found, &[]);
-        }
-    }
-
-    /// Reads both bodies, as far as they are JSON; of equal ones one.
-    fn with_documents(
-        self,
-        one: &AnswerCopy<impl Headers>,
-        other: &AnswerCopy<impl Headers>,
-        read: impl FnOnce(&[&Document<'_>]),
-    ) {
-        let mut memory = self.memory.beside();
-        let memory = &mut Memory(&mut memory);
-        let one = one
-            .headers
-            .with_map(|headers| coding::decode(&one.body, headers, memory));
-        let other = other
-            .headers
-            .with_map(|headers| coding::decode(&other.body, headers, memory));
-        let limits = Limits {
-            bytes: MAX_DECODED,
-            ..Limits::default()
-        };
-        let bodies: Vec<_> = [one, other].into_iter().flatten().collect();
-        let several = bodies.len() == 2 && bodies[0] != bodies[1];
-        let bodies = bodies.iter().take(1 + usize::from(several));
-        let documents: Vec<_> = bodies
-            .filter_map(|body| Document::read(body, limits, memory).ok())
-            .filter(|_| !self.head_only)
-            .collect();
-        read(&documents.iter().collect::<Vec<_>>());
-    }
-
-    fn view<'a, H>(self, answer: &'a AnswerCopy<H>, headers: &'a HeaderMap) -> Answer<'a> {
+    fn view<'v, H>(self, answer: &'v AnswerCopy<H>, headers: &'v HeaderMap) -> Answer<'v> {
         Answer {
             status: answer.status,
             headers,

@@ -2,10 +2,10 @@
 
 use crate::cli::judge::lines::{Lines, Recorded};
 use crate::cli::output::{self, Status};
-use crate::compare::docket::{Docket, Recorded as Pair, Settled};
+use crate::compare::docket::{Circumstances, Recorded as Pair, RoutePairs, Settled};
 use crate::compare::noise;
 use crate::compare::recheck::{Judgement, Look};
-use crate::compare::{Answer, Rules, Unlimited};
+use crate::compare::{Answer, Rules};
 use crate::config::Settings;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -20,7 +20,7 @@ const TOLD: u64 = 20;
 /// What was read so far.
 pub(super) struct Session<'s> {
     settings: Option<&'s Settings>,
-    pub(super) dockets: BTreeMap<String, Docket>,
+    pub(super) dockets: BTreeMap<String, RoutePairs>,
     pub(super) verdicts: Verdicts,
     bad: u64,
     unread: BTreeSet<String>,
@@ -101,20 +101,19 @@ impl<'s> Session<'s> {
             None if full => return false,
             None => {
                 let name = recorded.route.into_owned();
-                let docket = Docket::new(&name, self.rules(&name), noise::Settings::default());
+                let docket = RoutePairs::new(&name, self.rules(&name), noise::Settings::default());
                 self.dockets.entry(name).or_insert(docket)
             }
         };
         let headers = HeaderMap::new();
-        let settled = docket.judge(
-            &Pair {
-                at: recorded.at.unwrap_or(0),
-                key: recorded.key.as_deref(),
-                first: look([recorded.old, recorded.new], &headers),
-                again: recorded.again.map(|again| look(again, &headers)),
-            },
-            &mut Unlimited,
-        );
+        let settled = docket.judge(&Pair {
+            at: recorded.at.unwrap_or(0),
+            key: recorded.key.as_deref(),
+            first: look([recorded.old, recorded.new], &headers),
+            own: None,
+            again: recorded.again.map(|again| look(again, &headers)),
+            circumstances: Circumstances::default(),
+        });
         self.verdicts.count(settled);
         true
     }
