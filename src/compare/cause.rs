@@ -14,6 +14,7 @@ mod constant;
 mod entry;
 mod group;
 mod id;
+mod names;
 mod rule;
 mod settle;
 mod sketch;

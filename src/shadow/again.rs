@@ -189,20 +189,23 @@ impl Doubts {
             }
         };
         if let Some(judgement) = judgement {
+            let route = asked.route();
+            let (_, cause) = finding.keep(route, judgement, &self.mismatches, &self.causes);
             let differed = Differed {
-                route: asked.route(),
+                route,
                 pair: &first.pair,
                 other: &first.other,
                 last: second.map(|second| second.answers()),
                 found: &first.found,
                 judgement,
+                cause,
             };
             differed.offer(&self.samples);
         }
         // When a pair counts as judged its memory is free.
         drop((first, looked));
         match judgement {
-            Some(judgement) => finding.close(asked, judgement, &self.mismatches, &self.causes),
+            Some(judgement) => asked.judged(judgement),
             None => asked.judged(Incomparable::RecentWrite),
         }
         drop(place);
@@ -256,8 +259,8 @@ impl Doubts {
             }
             // Its verdict is noise whatever comes, and nothing more can be learned from it: what it would take is better spent on others.
             let is_over = !too_soon && !again.may_stand();
-            if is_over && Measure::new(route, &first.pair)
-                    .recall(|docket, now| docket.explains(&first.found, now)) {
+            let measure = Measure::new(route, &first.pair);
+            if is_over && measure.recall(|docket, now| docket.explains(&first.found, now)) {
                 return Some(Looked::Again(again.given_up(), second));
             }
             earlier = Some(again);

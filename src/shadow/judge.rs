@@ -207,17 +207,20 @@ impl Lab {
         let Some(place) = self.doubts.place(route, &pair, &finding) else {
             let found = finding.divergences();
             let judgement = measure.settle(found, None, None, &circumstances);
+            let (found, cause) = finding.keep(route, judgement, &self.mismatches, &self.causes);
             let differed = Differed {
                 route,
                 pair: &pair,
                 other: &other,
                 last: None,
-                found,
+                found: &found,
                 judgement,
+                cause,
             };
             differed.offer(&self.samples);
+            // When a pair counts as judged its memory is free.
             drop((pair, other));
-            finding.close(asked, judgement, &self.mismatches, &self.causes);
+            asked.judged(judgement);
             return None;
         };
         asked.doubted();

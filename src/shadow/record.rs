@@ -1,10 +1,10 @@
 //! A mismatch as it is kept: what was asked, what differed, and how old becomes new; without values where they are private.
 
+use crate::compare::cause::{self, CauseId};
 use crate::compare::recheck::Judgement;
-use crate::compare::{Comparison, Divergence, cause};
+use crate::compare::{Comparison, Divergence};
 use crate::plan::RoutePlan;
 use crate::shadow::offer::{AnswerCopy, Pair};
-use crate::shadow::ticket::Asked;
 use crate::side::Side;
 use crate::store::{Answered, Causes, FieldRow, Mismatch, Mismatches, Redactor, rfc3339};
 use http::HeaderMap;
@@ -46,24 +46,27 @@ impl Finding {
         &self.divergences
     }
 
-    /// Closes the account of its pair, and keeps it if it is a mismatch.
-    pub(super) fn close(
+    /// Keeps it if it is a mismatch, and names its cause. What differed comes back.
+    pub(super) fn keep(
         self,
-        asked: Asked,
+        route: &RoutePlan,
         judgement: Judgement,
         mismatches: &Mismatches,
         causes: &Causes,
-    ) {
-        if let Judgement::Mismatch { flaky, rechecked } = judgement {
-            asked.route().metrics.divergences(&self.divergences);
-            let row = mismatches.push(Mismatch {
-                rechecked,
-                flaky,
-                ..self.row
-            });
-            causes.add(&row, self.at, self.key.as_deref(), &self.divergences);
-        }
-        asked.judged(judgement);
+    ) -> (Vec<Divergence>, Option<CauseId>) {
+        let Judgement::Mismatch { flaky, rechecked } = judgement else {
+            return (self.divergences, None);
+        };
+        route.metrics.divergences(&self.divergences);
+        let row = mismatches.push(Mismatch {
+            rechecked,
+            flaky,
+            ..self.row
+        });
+        let trials = || route.metrics.trials();
+        let seen = (self.at, self.key.as_deref());
+        let cause = causes.add(&row, seen, &self.divergences, trials);
+        (self.divergences, cause)
     }
 }
 

@@ -1,12 +1,13 @@
 //! What differed at the first look is kept with all answers that were looked at, for whoever wants to judge it again.
 
 use crate::compare::Divergence;
+use crate::compare::cause::CauseId;
 use crate::compare::recheck::Judgement;
 use crate::plan::RoutePlan;
 use crate::shadow::offer::Pair;
 use crate::shadow::weigh::Kept;
 use crate::side::Side;
-use crate::store::samples::{Group, RawLook, RawSample, Samples};
+use crate::store::samples::{Group, RawLook, RawSample, Samples, UNNAMED};
 use crate::telemetry::labels::VerdictLabel;
 use http::Method;
 use std::sync::Arc;
@@ -22,16 +23,19 @@ pub(super) struct Differed<'a> {
     pub(super) last: Option<[&'a Kept; 2]>,
     pub(super) found: &'a [Divergence],
     pub(super) judgement: Judgement,
+    /// The cause of a mismatch, if it has a name.
+    pub(super) cause: Option<CauseId>,
 }
 
 impl Differed<'_> {
     /// Hands it to the samples, if they want it. What they take is in memory of its own.
     pub(super) fn offer(self, samples: &Samples) {
         let (name, verdict) = (self.route.name(), VerdictLabel::from(self.judgement));
-        let group = match self.judgement {
-            Judgement::Mismatch { .. } => Group::of(name, self.found),
-            Judgement::Noise | Judgement::Transient | Judgement::Lag => {
-                Group::harmless(name, verdict.name())
+        let group = match (self.judgement, self.cause) {
+            (Judgement::Mismatch { .. }, Some(cause)) => Group::new(name, cause),
+            (Judgement::Mismatch { .. }, None) => Group::new(name, UNNAMED),
+            (Judgement::Noise | Judgement::Transient | Judgement::Lag, _) => {
+                Group::new(name, verdict.name())
             }
         };
         if let Some(group) = samples.wants(group, self.pair.at) {

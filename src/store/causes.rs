@@ -77,6 +77,12 @@ impl RouteCauses {
         let causes = self.causes.iter().rev().filter(explains);
         causes.map(|cause| cause.id).collect()
     }
+
+    /// The cause that goes by this name.
+    #[must_use]
+    pub fn named(&self, id: CauseId) -> Option<&Cause<Arc<Example>>> {
+        self.causes.iter().find(|cause| cause.is(id))
+    }
 }
 
 /// All routes' causes.
@@ -96,14 +102,14 @@ impl Causes {
         }
     }
 
-    /// Counts a mismatch. `row` is what is kept of it.
+    /// Counts a mismatch, and names its cause ([`Book::name`]). `row` is what is kept of it; `trials` tells how many pairs of its route were judged.
     pub fn add(
         &self,
         row: &Mismatch,
-        at: Timestamp,
-        key: Option<&str>,
+        (at, key): (Timestamp, Option<&str>),
         divergences: &[Divergence],
-    ) {
+        trials: impl FnOnce() -> u64,
+    ) -> Option<CauseId> {
         let example = Arc::new(Example {
             id: row.id,
             at: row.at.clone(),
@@ -122,11 +128,11 @@ impl Causes {
         if !books.contains_key(&row.route) {
             books.insert(row.route.clone(), Book::new(&row.route));
         }
-        if let Some(book) = books.get_mut(&row.route) {
-            let spare = ALL_MARKS.saturating_sub(held);
-            let room = (book.len() + spare).min(MARKS);
-            book.add(&seen, room);
-        }
+        let book = books.get_mut(&row.route)?;
+        let spare = ALL_MARKS.saturating_sub(held);
+        let room = (book.len() + spare).min(MARKS);
+        book.add(&seen, room);
+        book.name(divergences, trials)
     }
 
     /// The causes of one route or of all. `trials` tells how many pairs of a route were judged.
@@ -187,7 +193,7 @@ mod tests {
         let found =
             compare_documents(old.as_bytes(), new.as_bytes(), &Rules::default()).divergences;
         let row = Mismatch { id, ..row(route) };
-        causes.add(&row, Timestamp::UNIX_EPOCH, Some("k"), &found);
+        causes.add(&row, (Timestamp::UNIX_EPOCH, Some("k")), &found, || 1_000);
         marks(&found)
     }
 

@@ -4,6 +4,7 @@ use crate::compare::Divergence;
 use crate::compare::cause::constant::{self, Candidates};
 use crate::compare::cause::entry::{Entry, Seen};
 use crate::compare::cause::id::{Mark, OF_ONE};
+use crate::compare::cause::names::Names;
 use crate::compare::cause::tally::{MARKS, Tally};
 use std::collections::HashMap;
 
@@ -17,6 +18,7 @@ pub struct Book<E> {
     pub(super) tally: Tally,
     pub(super) candidates: HashMap<u64, Candidates>,
     pub(super) rest: u64,
+    pub(super) names: Names,
 }
 
 impl<E: Clone> Book<E> {
@@ -31,6 +33,7 @@ impl<E: Clone> Book<E> {
             tally: Tally::default(),
             candidates: HashMap::new(),
             rest: 0,
+            names: Names::default(),
         }
     }
 
@@ -64,19 +67,11 @@ impl<E: Clone> Book<E> {
         let mut set = 0_u128;
         for divergence in seen.divergences.iter().take(OF_ONE) {
             let mark = Mark::of(divergence);
-            let place = match (
-                self.places.get(&mark.constant),
-                self.places.get(&mark.whole),
-            ) {
-                (Some(&constant), _) => constant,
-                (None, Some(&place)) => place,
-                (None, None) => match self.make(mark.whole, divergence, room, set) {
-                    Some(place) => place,
-                    None => {
-                        self.rest += 1;
-                        continue;
-                    }
-                },
+            let known = self.place(mark);
+            let place = known.or_else(|| self.make(mark.whole, divergence, room, set));
+            let Some(place) = place else {
+                self.rest += 1;
+                continue;
             };
             if set & (1 << place) == 0 {
                 set |= 1 << place;
@@ -91,6 +86,12 @@ impl<E: Clone> Book<E> {
             self.watch(place, mark, divergence);
         }
         self.tally.add(set);
+    }
+
+    /// Where a mark stands: a constant that is known before the field's other values.
+    pub(super) fn place(&self, mark: Mark) -> Option<usize> {
+        let place = |hash| self.places.get(&hash).copied();
+        place(mark.constant).or_else(|| place(mark.whole))
     }
 
     /// A place for a new mark: a free one, or that of the rarest that this mismatch does not have, the one that was not seen for longest among those.
@@ -115,6 +116,7 @@ impl<E: Clone> Book<E> {
         self.rest += gone.pairs;
         self.places.remove(&gone.hash);
         self.candidates.remove(&gone.hash);
+        self.names.forget(gone.hash);
         self.tally.forget(place);
         self.places.insert(hash, place);
         Some(place)

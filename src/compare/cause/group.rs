@@ -5,14 +5,14 @@
 //! few, only strands of one shape that are always together are linked. Strands of one shape need less evidence than those of two, and those of one field
 //! and kind are never linked to each other: there two shapes are two defects.
 
-use crate::compare::Kind;
 use crate::compare::cause::book::Book;
 use crate::compare::cause::entry::{EXAMPLES, remember};
-use crate::compare::cause::id::{CauseId, Mark};
+use crate::compare::cause::id::{CauseId, Mark, OF_ONE};
 use crate::compare::cause::rule;
 use crate::compare::cause::settle::{self, Strand};
 use crate::compare::cause::sketch::Keys;
-use std::collections::BTreeMap;
+use crate::compare::{Divergence, Kind};
+use std::collections::{BTreeMap, HashSet};
 
 /// What many mismatches have in common.
 #[derive(Clone, Debug)]
@@ -51,6 +51,11 @@ impl<E> Cause<E> {
         self.id == id || self.aliases.contains(&id)
     }
 
+    /// All names that it goes by.
+    pub fn names(&self) -> impl Iterator<Item = CauseId> {
+        self.aliases.iter().copied().chain([self.id])
+    }
+
     /// Whether it explains a mark of a mismatch.
     #[must_use]
     pub fn explains(&self, mark: Mark, others: &[Self]) -> bool {
@@ -62,6 +67,38 @@ impl<E> Cause<E> {
 }
 
 impl<E: Clone + PartialEq> Book<E> {
+    /// The name of the cause of a mismatch that was added, of the rarest of several. Causes are found anew now and then, so that this is cheap: in
+    /// between it may be a name that another cause goes by, too. `None` if there was no room for it.
+    pub fn name(
+        &mut self,
+        divergences: &[Divergence],
+        trials: impl FnOnce() -> u64,
+    ) -> Option<CauseId> {
+        let marks = divergences.iter().take(OF_ONE).map(Mark::of);
+        let mut marks: Vec<_> = marks.filter_map(|mark| self.place(mark)).collect();
+        marks.sort_by_key(|place| &self.entries[*place].path);
+        let is_new = |place: &usize| self.names.of(self.entries[*place].hash).is_none();
+        if self.names.is_due(self.mismatches, marks.iter().any(is_new)) {
+            let causes = self.causes(trials());
+            let named = causes.iter().enumerate().flat_map(|(rank, cause)| {
+                let marks = cause.marks.iter();
+                marks.map(move |mark| (*mark, (rank, cause.id)))
+            });
+            self.names
+                .tell(named, (self.mismatches, self.entries.len()));
+        }
+        let known = marks
+            .iter()
+            .filter_map(|place| self.names.of(self.entries[*place].hash));
+        if let Some((_, name)) = known.max_by_key(|(rank, _)| *rank) {
+            return Some(name);
+        }
+        let entry = &self.entries[*marks.first()?];
+        let form = entry.change.form;
+        let names = settle::names(&self.route, &entry.path, entry.kind, form);
+        names.first().copied()
+    }
+
     /// The causes, those of most pairs first. `trials` is how many pairs of the route were judged in all.
     #[must_use]
     pub fn causes(&self, trials: u64) -> Vec<Cause<E>> {
@@ -95,6 +132,11 @@ fn causes<E: Clone + PartialEq>(
         .map(|strands| cause(book, strands))
         .collect();
     causes.sort_by(|one, two| two.pairs.cmp(&one.pairs).then(one.id.cmp(&two.id)));
+    // A name that a part could have is not its own where another cause goes by it.
+    let mut taken: HashSet<_> = causes.iter().map(|cause| cause.id).collect();
+    for cause in &mut causes {
+        cause.aliases.retain(|alias| taken.insert(*alias));
+    }
     causes
 }
 

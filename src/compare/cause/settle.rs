@@ -60,13 +60,7 @@ pub(super) fn strands<E>(book: &Book<E>) -> Vec<Strand> {
                 let field = (&*entry.path, entry.kind, (from, to));
                 fields.entry(field).or_default().push(place);
             }
-            Form::Renamed => strands.push(strand(book, 1 << place, "renamed")),
-            Form::Reordered => strands.push(strand(book, 1 << place, "reordered")),
-            Form::Length => strands.push(strand(book, 1 << place, "length")),
-            Form::Duplicate => strands.push(strand(book, 1 << place, "duplicate")),
-            Form::Status(old, new) => {
-                strands.push(strand(book, 1 << place, &format!("{old}_to_{new}")))
-            }
+            form => strands.push(strand(book, 1 << place, &plain(form))),
         }
     }
     for ((_, _, (from, to)), places) in fields {
@@ -75,8 +69,7 @@ pub(super) fn strands<E>(book: &Book<E>) -> Vec<Strand> {
             continue;
         }
         let marks = places.iter().fold(0, |set, place| set | 1 << place);
-        let shape = format!("{}_to_{}", from.name(), to.name());
-        strands.push(strand(book, marks, &shape));
+        strands.push(strand(book, marks, &types(from, to)));
     }
     strands
 }
@@ -161,10 +154,42 @@ fn apart<E>(book: &Book<E>, mut constants: Vec<usize>, next: u64) -> (Vec<usize>
     (constants, rest)
 }
 
+/// The name that a mark of this form has by itself, and then the others that it may have among others of its field.
+pub(super) fn names(route: &str, path: &str, kind: Kind, form: Form) -> Vec<CauseId> {
+    let name = |shape: &str| CauseId::of(route, path, kind, shape);
+    match form {
+        Form::Values { from, to, traits } if from == to => {
+            let shaped = Trait::ALL.into_iter().filter(|one| traits.has(*one));
+            let shaped = shaped.map(|one| name(one.name()));
+            shaped.chain([name(shapeless(form))]).collect()
+        }
+        form => vec![name(&plain(form))],
+    }
+}
+
+/// The shape of a change that can be told from one pair.
+fn plain(form: Form) -> String {
+    match form {
+        Form::Values { from, to, .. } => types(from, to),
+        Form::Renamed => "renamed".to_owned(),
+        Form::Reordered => "reordered".to_owned(),
+        Form::Length => "length".to_owned(),
+        Form::Duplicate => "duplicate".to_owned(),
+        Form::Status(old, new) => format!("{old}_to_{new}"),
+    }
+}
+
+fn types(from: Type, to: Type) -> String {
+    format!("{}_to_{}", from.name(), to.name())
+}
+
 /// The shape of values of which nothing can be said: true that became false has a name of its own.
 fn replaced<E>(book: &Book<E>, marks: u128) -> &'static str {
-    let entry = &book.entries[marks.trailing_zeros() as usize];
-    match entry.change.form {
+    shapeless(book.entries[marks.trailing_zeros() as usize].change.form)
+}
+
+fn shapeless(form: Form) -> &'static str {
+    match form {
         Form::Values {
             from: Type::Bool, ..
         } => "flipped",
@@ -179,16 +204,24 @@ fn strand<E>(book: &Book<E>, marks: u128, shape: &str) -> Strand {
         .filter_map(|place| book.entries[place].decade)
         .max();
     let most = places
+        .clone()
         .max_by_key(|&place| book.entries[place].pairs)
         .unwrap_or(0);
     let entry = &book.entries[most];
+    let id = CauseId::of(&book.route, &entry.path, entry.kind, shape);
+    let names = places.flat_map(|place| {
+        let Entry {
+            path, kind, change, ..
+        } = &book.entries[place];
+        names(&book.route, path, *kind, change.form)
+    });
     Strand {
         marks,
         path: entry.path.clone(),
         kind: entry.kind,
         shape: shape.to_owned(),
-        id: CauseId::of(&book.route, &entry.path, entry.kind, shape),
-        aliases: Vec::new(),
+        id,
+        aliases: names.filter(|name| *name != id).collect(),
         pairs: book.tally.any(marks, (most, entry.pairs)),
         decade,
     }

@@ -1,6 +1,6 @@
 //! Samples: the latest pairs that differed, with both answers, in a ring on disk. `crossfade replay` judges them again.
 //!
-//! In the order of their way: [`gate`] lets so many of a group (a route's pairs of one cause) pass, [`hide`] takes their values away, [`writer`] gathers them on a
+//! In the order of their way: [`gate`] lets so many of a group (a route's pairs of one cause, by the name that it had then) pass, [`hide`] takes their values away, [`writer`] gathers them on a
 //! thread of its own, `book` says which old ones go, `disk` is the file. [`stand_in`] makes answers of a sample that can be judged again.
 //!
 //! Invariants: whoever offers a sample never waits; what can't be kept is lost and counted, and nothing else happens; no group grows at the cost of a smaller one; the
@@ -17,7 +17,7 @@ pub mod stand_in;
 pub mod writer;
 
 pub use disk::{Archive, SamplesError};
-pub use gate::Group;
+pub use gate::{Group, UNNAMED};
 pub use hide::Hiding;
 pub use page::{GroupCount, Page, Query};
 pub use raw::{RawLook, RawSample};

@@ -3,14 +3,15 @@
 use crate::store::samples::book::parted;
 use crate::store::samples::sample::Sample;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Which samples are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     /// Of this route alone.
     pub route: Option<String>,
-    /// Of this cause alone.
-    pub cause: Option<String>,
+    /// Of one cause alone, by all names that it goes by.
+    pub cause: Option<Vec<String>>,
     /// Older than this one.
     pub before: Option<u64>,
     /// At most so many.
@@ -21,7 +22,10 @@ impl Query {
     pub(super) fn wants(&self, group: &str) -> bool {
         let (route, cause) = parted(group);
         self.route.as_ref().is_none_or(|name| name == route)
-            && self.cause.as_ref().is_none_or(|name| name == cause)
+            && self
+                .cause
+                .as_ref()
+                .is_none_or(|names| names.iter().any(|name| name == cause))
     }
 }
 
@@ -34,6 +38,36 @@ pub struct Page {
     pub groups: Vec<GroupCount>,
     /// What to ask for as `before` to go on; `None` at the end.
     pub next: Option<u64>,
+}
+
+impl Page {
+    /// Calls causes by the names that they have now, by what `named` makes of a route's name and a cause's. Groups that are one by now become one.
+    #[must_use]
+    pub fn renamed(mut self, named: impl Fn(&str, &str) -> Option<String>) -> Self {
+        for sample in &mut self.samples {
+            if let Some(name) = named(&sample.route, &sample.cause) {
+                sample.cause = name;
+            }
+        }
+        let mut groups: BTreeMap<(String, String), GroupCount> = BTreeMap::new();
+        for mut group in self.groups {
+            if let Some(name) = named(&group.route, &group.cause) {
+                group.cause = name;
+            }
+            let key = (group.route.clone(), group.cause.clone());
+            match groups.get_mut(&key) {
+                Some(known) => {
+                    known.samples += group.samples;
+                    known.pairs += group.pairs;
+                }
+                None => {
+                    groups.insert(key, group);
+                }
+            }
+        }
+        self.groups = groups.into_values().collect();
+        self
+    }
 }
 
 /// A group, and how many pairs its samples stand for.

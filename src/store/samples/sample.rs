@@ -29,7 +29,7 @@ pub struct Sample {
     pub generation: u64,
     /// What it was judged to be.
     pub verdict: String,
-    /// What it was kept under, with others of its kind: what differs and how, or the verdict of pairs that are no mismatches.
+    /// What it was kept under, with others of its kind: the id of its cause, or the verdict of pairs that are no mismatches.
     pub cause: String,
     /// What differs, each path and kind once.
     pub fields: Vec<Found>,

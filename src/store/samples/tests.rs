@@ -71,7 +71,7 @@ impl Rig {
     }
 
     fn offer(&self, sample: RawSample) {
-        let group = Group::harmless(&sample.route, sample.verdict);
+        let group = Group::new(&sample.route, sample.verdict);
         self.samples().offer(group, Box::new(sample));
     }
 

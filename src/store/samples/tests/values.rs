@@ -157,7 +157,7 @@ fn both(old: &str, new: &str, rules: &Rules) -> [Comparison; 2] {
     let (one, other) = (view(&one), view(&other));
     let as_it_came = compare(&answer(&one), &answer(&other), rules, &mut Unlimited);
     let redactor = crate::store::Redactor::new().unwrap();
-    let group = crate::store::samples::Group::harmless("a", "mismatch");
+    let group = crate::store::samples::Group::new("a", "mismatch");
     let sample = raw("a", old, new).hidden(&group, &redactor);
     [as_it_came, judge(&sample, rules, Blur::default())]
 }
