@@ -1,5 +1,6 @@
 //! `crossfade judge`: pairs that others recorded, judged as the proxy would judge them.
 
+mod answered;
 mod lines;
 mod report;
 mod session;
@@ -17,7 +18,10 @@ use std::path::{Path, PathBuf};
 /// Judge recorded pairs of answers by the rules of routes.toml
 ///
 /// A line is a JSON object: {"route": "tags", "key": "7", "at": "2026-01-01T00:00:00Z", "old": DOCUMENT, "new": DOCUMENT}, with
-/// "old2" and "new2" where both sides were asked again, at one moment. `at` may be seconds since 1970; it and `key` may be left out.
+/// "old2" and "new2" where both sides were asked again, at one moment, and "own" where old alone was asked twice. `at` may be seconds since 1970; it and
+/// `key` may be left out, and so may "written", how many seconds before the key was written. Where an answer is more than a document, "old_head" (and so
+/// on) says what it is: {"status": 200, "headers": [["content-type", "text/plain"]], "body": FORM}, of which each may be left out. FORM is "json" where
+/// the document is the body, "text" or "base64" where a text holds it, and "none" for the answer to HEAD.
 /// Routes that the file lacks, or all of them without a file, are judged without rules.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\

@@ -2,11 +2,13 @@
 //!
 //! The documents stay the text that they are: what a reader of values would round, drop or put in order is what has to be compared.
 
+use crate::cli::judge::answered::Answered;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufRead, Read};
+use std::time::Duration;
 
 /// Bytes of a line; a longer one is refused, and skipped without being held.
 const LONGEST: u64 = 64 << 20;
@@ -21,11 +23,15 @@ pub(super) struct Recorded<'l> {
     /// When it was, in milliseconds since 1970.
     pub(super) at: Option<i64>,
     /// What old answered.
-    pub(super) old: &'l str,
+    pub(super) old: Answered<'l>,
     /// What new answered.
-    pub(super) new: &'l str,
+    pub(super) new: Answered<'l>,
+    /// What old answered when it alone was asked again.
+    pub(super) own: Option<Answered<'l>>,
     /// What both answered when they were asked again; old's first.
-    pub(super) again: Option<[&'l str; 2]>,
+    pub(super) again: Option<[Answered<'l>; 2]>,
+    /// How long before the request its key was written.
+    pub(super) written: Option<Duration>,
     /// A name on the line that nobody reads.
     pub(super) unread: Option<String>,
 }
@@ -140,7 +146,22 @@ impl<'de> Visitor<'de> for Pair {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        const NAMES: [&str; 7] = ["route", "key", "at", "old", "new", "old2", "new2"];
+        const NAMES: [&str; 14] = [
+            "route",
+            "key",
+            "at",
+            "written",
+            "old",
+            "new",
+            "own",
+            "old2",
+            "new2",
+            "old_head",
+            "new_head",
+            "own_head",
+            "old2_head",
+            "new2_head",
+        ];
         let mut values: [Option<&RawValue>; NAMES.len()] = [None; NAMES.len()];
         let mut unread = None;
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
@@ -155,10 +176,14 @@ impl<'de> Visitor<'de> for Pair {
                 }
             }
         }
-        let [route, key, at, old, new, old2, new2] = values;
         let given = |value: Option<&'de RawValue>| value.filter(|value| value.get() != "null");
-        let again = match (given(old2), given(new2)) {
-            (Some(old), Some(new)) => Some([old.get(), new.get()]),
+        let [route, key, at, written, documents @ ..] = values;
+        let [old, new, own, old2, new2, heads @ ..] = documents;
+        let [old_head, new_head, own_head, old2_head, new2_head] = heads.map(given);
+        let answered = |body: &'de RawValue, head| Answered::read(body.get(), head);
+        let second = |body, head| given(body).map(|body| answered(body, head)).transpose();
+        let again = match (second(old2, old2_head)?, second(new2, new2_head)?) {
+            (Some(old), Some(new)) => Some([old, new]),
             (None, None) => None,
             (Some(_), None) => return Err(de::Error::missing_field("new2")),
             (None, Some(_)) => return Err(de::Error::missing_field("old2")),
@@ -170,9 +195,17 @@ impl<'de> Visitor<'de> for Pair {
             route,
             key: given(key).map(text_of).transpose()?,
             at: given(at).map(|at| moment(at.get())).transpose()?,
-            old: old.ok_or_else(|| de::Error::missing_field("old"))?.get(),
-            new: new.ok_or_else(|| de::Error::missing_field("new"))?.get(),
+            old: answered(
+                old.ok_or_else(|| de::Error::missing_field("old"))?,
+                old_head,
+            )?,
+            new: answered(
+                new.ok_or_else(|| de::Error::missing_field("new"))?,
+                new_head,
+            )?,
+            own: second(own, own_head)?,
             again,
+            written: given(written).map(age).transpose()?,
             unread,
         })
     }
@@ -199,9 +232,20 @@ fn moment<E: de::Error>(text: &str) -> Result<i64, E> {
     at.map(|at| at.as_millisecond()).map_err(|_| wrong())
 }
 
+/// Seconds.
+fn age<E: de::Error>(value: &RawValue) -> Result<Duration, E> {
+    let wrong = || E::custom("`written` is no number of seconds");
+    let seconds: f64 = value.get().parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn said(answered: &Answered<'_>) -> String {
+        String::from_utf8(answered.body.clone().unwrap().into_owned()).unwrap()
+    }
 
     /// What is made of each line: the pair's documents, or what is wrong.
     fn read(text: &[u8]) -> Vec<Result<String, String>> {
@@ -209,9 +253,16 @@ mod tests {
         let mut read = Vec::new();
         while let Some(line) = lines
             .next(|pair| {
+                let own = pair.own.as_ref().map(said);
+                let again = pair.again.as_ref().map(|again| again.each_ref().map(said));
                 format!(
-                    "{} {:?} {:?} {} {} {:?}",
-                    pair.route, pair.key, pair.at, pair.old, pair.new, pair.again
+                    "{} {:?} {:?} {} {} {own:?} {again:?} {:?}",
+                    pair.route,
+                    pair.key,
+                    pair.at,
+                    said(&pair.old),
+                    said(&pair.new),
+                    pair.written
                 )
             })
             .unwrap()
@@ -239,15 +290,19 @@ mod tests {
     fn documents_stay_the_text_that_they_are() {
         good(
             r#"{"route": "a", "key": "k", "at": 1.5, "old": {"n": 1e400, "n": 2.0}, "new": [9007199254740993]}"#,
-            r#"a Some("k") Some(1500) {"n": 1e400, "n": 2.0} [9007199254740993] None"#,
+            r#"a Some("k") Some(1500) {"n": 1e400, "n": 2.0} [9007199254740993] None None None"#,
         );
         good(
             r#"{"new2": 2, "old2": 1, "new": null, "old": "x", "at": "1970-01-01T00:00:02Z", "route": "\u0061", "key": 7.0}"#,
-            r#"a Some("7.0") Some(2000) "x" null Some(["1", "2"])"#,
+            r#"a Some("7.0") Some(2000) "x" null None Some(["1", "2"]) None"#,
         );
         good(
             r#"{"route": "a", "old": 1, "new": 1, "key": null, "old2": null, "new2": null, "more": {}}"#,
-            "a None None 1 1 None",
+            "a None None 1 1 None None None",
+        );
+        good(
+            r#"{"route": "a", "old": 1, "new": 1, "own": 2, "written": 1.5}"#,
+            "a None None 1 1 Some(\"2\") None Some(1.5s)",
         );
     }
 
@@ -279,6 +334,14 @@ mod tests {
         bad(
             b"{\"route\": \"a\", \"old\": 1, \"new\": 1, \"old2\": 1}",
             "missing field `new2`",
+        );
+        bad(
+            b"{\"route\": \"a\", \"old\": 1, \"new\": 1, \"written\": -1}",
+            "`written` is no",
+        );
+        bad(
+            b"{\"route\": \"a\", \"old\": 1, \"new\": 1, \"old_head\": {\"body\": \"text\"}}",
+            "the body is no text",
         );
         bad(
             b"{\"route\": \"a\", \"old\": 1, \"new\": 1, \"at\": \"noon\"}",

@@ -53,7 +53,7 @@ impl Report {
             causes: Vec::new(),
         };
         for (route, docket) in &session.dockets {
-            for (field, kinds) in docket.fields() {
+            for (field, kinds) in docket.pairs.fields() {
                 report.fields.push(FieldRow {
                     route: route.clone(),
                     path: field.path,
@@ -69,8 +69,8 @@ impl Report {
                     trials: field.differs.trials,
                 });
             }
-            let mismatches = docket.mismatches().max(1) as f64;
-            for cause in docket.causes() {
+            let mismatches = docket.pairs.mismatches().max(1) as f64;
+            for cause in docket.pairs.causes() {
                 report.causes.push(CauseRow {
                     id: cause.id.to_string(),
                     route: route.clone(),

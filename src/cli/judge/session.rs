@@ -1,13 +1,13 @@
 //! Recorded pairs on their way through the judgement, route by route.
 
+use crate::cli::judge::answered::Answered;
 use crate::cli::judge::lines::{Lines, Recorded};
 use crate::cli::output::{self, Status};
 use crate::compare::docket::{Circumstances, Recorded as Pair, RoutePairs, Settled};
 use crate::compare::noise;
 use crate::compare::recheck::{Judgement, Look};
-use crate::compare::{Answer, Rules};
 use crate::config::Settings;
-use http::{HeaderMap, StatusCode};
+use crate::config::settings::Again;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
@@ -20,10 +20,16 @@ const TOLD: u64 = 20;
 /// What was read so far.
 pub(super) struct Session<'s> {
     settings: Option<&'s Settings>,
-    pub(super) dockets: BTreeMap<String, RoutePairs>,
+    pub(super) dockets: BTreeMap<String, Docket>,
     pub(super) verdicts: Verdicts,
     bad: u64,
     unread: BTreeSet<String>,
+}
+
+/// The pairs of a route.
+pub(super) struct Docket {
+    pub(super) pairs: RoutePairs,
+    again: Again,
 }
 
 /// How many pairs there are of each verdict.
@@ -101,30 +107,46 @@ impl<'s> Session<'s> {
             None if full => return false,
             None => {
                 let name = recorded.route.into_owned();
-                let docket = RoutePairs::new(&name, self.rules(&name), noise::Settings::default());
-                self.dockets.entry(name).or_insert(docket)
+                let pairs = self.begin(&name);
+                self.dockets.entry(name).or_insert(pairs)
             }
         };
-        let headers = HeaderMap::new();
-        let settled = docket.judge(&Pair {
+        let settled = docket.pairs.judge(&Pair {
             at: recorded.at.unwrap_or(0),
             key: recorded.key.as_deref(),
-            first: look([recorded.old, recorded.new], &headers),
-            own: None,
-            again: recorded.again.map(|again| look(again, &headers)),
-            circumstances: Circumstances::default(),
+            first: Look {
+                old: recorded.old.answer(),
+                new: recorded.new.answer(),
+            },
+            own: recorded.own.as_ref().map(Answered::answer),
+            again: recorded.again.as_ref().map(|[old, new]| Look {
+                old: old.answer(),
+                new: new.answer(),
+            }),
+            circumstances: Circumstances {
+                written: recorded.written,
+                settle: docket.again.settle,
+                lag: docket.again.lag,
+                noise: None,
+            },
         });
         self.verdicts.count(settled);
         true
     }
 
-    fn rules(&self, route: &str) -> Rules {
+    /// The pairs of a route as the file has it, or without rules.
+    fn begin(&self, name: &str) -> Docket {
         let routes = self.settings.iter().flat_map(|settings| &settings.routes);
-        let mut named = routes.filter(|known| known.name == route);
-        named
-            .next()
-            .map(|route| route.compare.clone())
-            .unwrap_or_default()
+        let route = routes.into_iter().find(|known| known.name == name);
+        let rules = route.map(|route| route.compare.clone());
+        let mut noise = noise::Settings::default();
+        if let Some(settings) = self.settings {
+            noise.floor = settings.noise.floor;
+        }
+        Docket {
+            pairs: RoutePairs::new(name, rules.unwrap_or_default(), noise),
+            again: route.map(|route| route.again.clone()).unwrap_or_default(),
+        }
     }
 
     fn note(&mut self, name: String) {
@@ -153,13 +175,4 @@ impl<'s> Session<'s> {
         output::note("what is told is about the other lines");
         Status::Unusable
     }
-}
-
-fn look<'a>(documents: [&'a str; 2], headers: &'a HeaderMap) -> Look<'a> {
-    let [old, new] = documents.map(|document| Answer {
-        status: StatusCode::OK,
-        headers,
-        body: Some(document.as_bytes()),
-    });
-    Look { old, new }
 }
