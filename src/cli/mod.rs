@@ -4,6 +4,7 @@
 //! another way says so itself.
 
 mod bucket;
+mod cause_rows;
 mod causes;
 mod check;
 mod client;

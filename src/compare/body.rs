@@ -1,16 +1,18 @@
 //! Bodies of other kinds than JSON, brought to a form in which they can be compared: lines of JSON as an array, the fields of a form as an object,
 //! texts in UTF-8. What has no such form is compared by its bytes, or can't be.
 
+use crate::compare::coding;
 use crate::compare::finding::Incomparable;
 use crate::compare::media::ContentType;
 use crate::json::Memory;
+use http::HeaderMap;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// How two bodies are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
+pub enum Reading {
     /// As JSON.
     Json,
     /// As lines, each a document: an array.
@@ -22,7 +24,7 @@ pub(super) enum Reading {
 }
 
 /// How two bodies of these types are read. JSON goes before all else; a body that says nothing of itself may be JSON.
-pub(super) fn reading(
+pub fn reading(
     old: Option<&ContentType>,
     new: Option<&ContentType>,
 ) -> Result<Reading, Incomparable> {
@@ -44,8 +46,51 @@ pub(super) fn reading(
     }
 }
 
+/// A body without its coding, in UTF-8 if its charset is known.
+pub fn plain<'b>(
+    body: &'b [u8],
+    headers: &HeaderMap,
+    content_type: Option<&ContentType>,
+    memory: &mut dyn Memory,
+) -> Result<Cow<'b, [u8]>, Incomparable> {
+    let decoded = coding::decode(body, headers, memory)?;
+    to_utf8(decoded, content_type, memory)
+}
+
+/// A plain body as the text of one document; `None` if it is compared by its bytes.
+pub fn document<'b>(
+    reading: Reading,
+    body: Cow<'b, [u8]>,
+    memory: &mut dyn Memory,
+) -> Result<Option<Cow<'b, [u8]>>, Incomparable> {
+    Ok(match reading {
+        Reading::Json => Some(body),
+        Reading::Lines => lines(&body, memory)?.map(Cow::Owned),
+        Reading::Form => Some(Cow::Owned(form(&body, memory)?)),
+        Reading::Bytes => None,
+    })
+}
+
+/// A body that [`plain`] reads as this text, where the type's charset has all of its letters; else the text as it is.
+#[must_use]
+pub fn in_charset(text: String, content_type: Option<&ContentType>) -> Vec<u8> {
+    let wide =
+        |unit: fn(u16) -> [u8; 2]| -> Vec<u8> { text.encode_utf16().flat_map(unit).collect() };
+    match content_type.and_then(ContentType::charset) {
+        Some("iso-8859-1" | "latin1" | "latin-1") => {
+            let letters = text.chars().map(|one| u8::try_from(one).ok());
+            let letters: Option<Vec<u8>> = letters.collect();
+            letters.unwrap_or_else(|| text.into_bytes())
+        }
+        // RFC 2781 §4.3: without a mark it is this.
+        Some("utf-16" | "utf-16be") => wide(u16::to_be_bytes),
+        Some("utf-16le") => wide(u16::to_le_bytes),
+        Some(_) | None => text.into_bytes(),
+    }
+}
+
 /// A body in UTF-8, if its type says that it is in Latin-1 or UTF-16 and that is so; else as it is.
-pub(super) fn to_utf8<'b>(
+fn to_utf8<'b>(
     body: Cow<'b, [u8]>,
     content_type: Option<&ContentType>,
     memory: &mut dyn Memory,
@@ -81,7 +126,7 @@ fn utf16(body: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
 }
 
 /// Lines of JSON as one array; `None` if some line is none. Empty lines do not count.
-pub(super) fn lines(body: &[u8], memory: &mut dyn Memory) -> Result<Option<Vec<u8>>, Incomparable> {
+fn lines(body: &[u8], memory: &mut dyn Memory) -> Result<Option<Vec<u8>>, Incomparable> {
     let lines = body
         .split(|&byte| byte == b'\n')
         .map(<[u8]>::trim_ascii)
@@ -104,7 +149,7 @@ pub(super) fn lines(body: &[u8], memory: &mut dyn Memory) -> Result<Option<Vec<u
 }
 
 /// The fields of a form as one object: a text for a field, an array of them for one that is there several times.
-pub(super) fn form(body: &[u8], memory: &mut dyn Memory) -> Result<Vec<u8>, Incomparable> {
+fn form(body: &[u8], memory: &mut dyn Memory) -> Result<Vec<u8>, Incomparable> {
     /// A field of a few bytes becomes a text and a name, each in memory of its own, and is written once more.
     const BYTES_PER_FIELD: usize = 160;
     let fields = body.split(|&byte| byte == b'&').count();
@@ -128,6 +173,7 @@ pub(super) fn form(body: &[u8], memory: &mut dyn Memory) -> Result<Vec<u8>, Inco
 
 #[cfg(test)]
 mod tests {
+    use super::{ContentType, in_charset, plain};
     use crate::compare::{Answer, Incomparable, Kind, Rules, Unlimited, Verdict, compare};
     use crate::json::{FieldPath, Memory};
     use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -269,6 +315,30 @@ mod tests {
             ("text/plain", "ü".as_bytes()),
             &[],
         );
+    }
+
+    #[test]
+    fn what_is_written_in_a_charset_is_read_in_it() {
+        for (charset, text) in [
+            ("latin1", "ü"),
+            ("latin1", "€"),
+            ("utf-16", "ü\u{1f600}"),
+            ("utf-16be", "ü€"),
+            ("utf-16le", "ü€"),
+            ("utf-8", "ü€"),
+        ] {
+            let kind = format!("text/plain; charset={charset}");
+            let headers = HeaderMap::from_iter([(
+                header::CONTENT_TYPE,
+                HeaderValue::from_str(&kind).unwrap(),
+            )]);
+            let kind = ContentType::of(&headers);
+            let body = in_charset(text.to_owned(), kind.as_ref());
+            let read = plain(&body, &headers, kind.as_ref(), &mut Unlimited).unwrap();
+            // A letter that Latin-1 lacks stays what it is, and is read as several.
+            let same = read == text.as_bytes();
+            assert_eq!(same, (charset, text) != ("latin1", "€"), "{charset} {text}");
+        }
     }
 
     #[test]

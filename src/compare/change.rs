@@ -9,6 +9,7 @@ mod traits;
 
 use crate::compare::view::At;
 use crate::json::Value;
+use std::fmt;
 
 pub use traits::{Trait, Traits};
 
@@ -57,6 +58,57 @@ pub enum Form {
     Duplicate,
     /// Two statuses.
     Status(u16, u16),
+}
+
+impl fmt::Display for Form {
+    /// In words that [`Form::parse`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Values { from, to, traits } => {
+                write!(f, "{} {}", from.name(), to.name())?;
+                let traits = Trait::ALL.into_iter().filter(|one| traits.has(*one));
+                traits
+                    .into_iter()
+                    .try_for_each(|one| write!(f, " {}", one.name()))
+            }
+            Self::Renamed => f.write_str("renamed"),
+            Self::Reordered => f.write_str("reordered"),
+            Self::Length => f.write_str("length"),
+            Self::Duplicate => f.write_str("duplicate"),
+            Self::Status(old, new) => write!(f, "{old} {new}"),
+        }
+    }
+}
+
+impl Form {
+    /// Reads what [`fmt::Display`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let alone = [
+            Self::Renamed,
+            Self::Reordered,
+            Self::Length,
+            Self::Duplicate,
+        ];
+        if let Some(form) = alone.into_iter().find(|form| form.to_string() == text) {
+            return Some(form);
+        }
+        let mut words = text.split(' ');
+        let (from, to) = (words.next()?, words.next()?);
+        if let (Ok(old), Ok(new)) = (from.parse(), to.parse()) {
+            return words.next().is_none().then_some(Self::Status(old, new));
+        }
+        let named = |name: &str| Trait::ALL.into_iter().find(|one| one.name() == name);
+        Some(Self::Values {
+            from: Type::parse(from)?,
+            to: Type::parse(to)?,
+            traits: words
+                .map(named)
+                .collect::<Option<Vec<_>>>()?
+                .into_iter()
+                .collect(),
+        })
+    }
 }
 
 /// One change.
@@ -141,6 +193,21 @@ impl Type {
             Some(Value::Array) => Self::Array,
             Some(Value::Object) => Self::Object,
         }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        const ALL: [Type; 9] = [
+            Type::Absent,
+            Type::Null,
+            Type::Bool,
+            Type::Number,
+            Type::String,
+            Type::Array,
+            Type::Object,
+            Type::Document,
+            Type::Bytes,
+        ];
+        ALL.into_iter().find(|one| one.name() == name)
     }
 
     /// The public name.

@@ -9,6 +9,6 @@ mod bench;
 mod memory;
 mod route;
 
-pub use bench::{Bench, Circumstances, Recorded, Settled, judge};
+pub use bench::{Bench, Circumstances, Recorded, Settled};
 pub use memory::{Docket, Entered, Leave};
-pub use route::RoutePairs;
+pub use route::{Desk, RoutePairs};

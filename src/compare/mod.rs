@@ -10,7 +10,7 @@
 //! tell: by [`shape`], and as rates of the [`trials`] that there were. [`docket`] puts all of it in order: a pair's way through the judgement.
 
 mod align;
-mod body;
+pub mod body;
 pub mod cause;
 pub mod change;
 pub mod coding;

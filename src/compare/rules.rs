@@ -3,6 +3,7 @@
 //! Invariant: paths are matched against each document by itself, so an index means a place in that document. Where several paths of one kind select
 //! a place, the first one of the file holds; `match_by` goes before `unordered`.
 
+use crate::compare::hash::hash_text;
 use crate::json::{FieldPath, PathError};
 use http::HeaderName;
 
@@ -65,6 +66,12 @@ impl Rules {
         let aligned = self.match_by.iter().map(|(path, _)| path);
         let near = self.tolerance.iter().map(|(path, _)| path);
         lists.chain(aligned).chain(near)
+    }
+
+    /// A hash of what they say, the same in all processes of one version.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        hash_text(0, format!("{self:?}").as_bytes())
     }
 }
 

@@ -110,11 +110,11 @@ fn compare_bodies(
         return Comparison::matching();
     }
     let came = [old_body.len(), new_body.len()];
-    let old_decoded = decoded(old_body, old.headers, types[0].as_ref(), memory);
+    let old_decoded = body::plain(old_body, old.headers, types[0].as_ref(), memory);
     let (old_body, new_body) = match old_decoded.and_then(|old| {
         Ok((
             old,
-            decoded(new_body, new.headers, types[1].as_ref(), memory)?,
+            body::plain(new_body, new.headers, types[1].as_ref(), memory)?,
         ))
     }) {
         Ok(bodies) => bodies,
@@ -126,11 +126,11 @@ fn compare_bodies(
     if reading == Reading::Json {
         return compare_json([&old_body, &new_body], came, rules, memory);
     }
-    let documents = document(reading, old_body.as_ref().into(), memory).and_then(|old| {
+    let documents = body::document(reading, old_body.as_ref().into(), memory).and_then(|old| {
         let Some(old) = old else {
             return Ok(None);
         };
-        let new = document(reading, new_body.as_ref().into(), memory)?;
+        let new = body::document(reading, new_body.as_ref().into(), memory)?;
         Ok(new.map(|new| [old, new]))
     });
     match documents {
@@ -138,20 +138,6 @@ fn compare_bodies(
         Ok(None) => Comparison::of(vec![bodies(&old_body, &new_body)]),
         Err(reason) => Comparison::incomparable(reason),
     }
-}
-
-/// A body as the text of one document; `None` if it is compared by its bytes.
-fn document<'b>(
-    reading: Reading,
-    body: Cow<'b, [u8]>,
-    memory: &mut dyn Memory,
-) -> Result<Option<Cow<'b, [u8]>>, Incomparable> {
-    Ok(match reading {
-        Reading::Json => Some(body),
-        Reading::Lines => body::lines(&body, memory)?.map(Cow::Owned),
-        Reading::Form => Some(Cow::Owned(body::form(&body, memory)?)),
-        Reading::Bytes => None,
-    })
 }
 
 /// Reads the bodies of two answers as they are compared, and gives the documents among them to `read`; of equal ones one.
@@ -166,9 +152,9 @@ pub fn with_documents(
         for (answer, content_type) in answers.into_iter().zip(&types) {
             let plain = answer
                 .body
-                .map(|body| decoded(body, answer.headers, content_type.as_ref(), memory));
+                .map(|body| body::plain(body, answer.headers, content_type.as_ref(), memory));
             if let Some(Ok(plain)) = plain
-                && let Ok(Some(text)) = document(reading, plain, memory)
+                && let Ok(Some(text)) = body::document(reading, plain, memory)
                 && texts.first() != Some(&text)
             {
                 texts.push(text);
@@ -184,17 +170,6 @@ pub fn with_documents(
         .filter_map(|text| Document::read(text, limits, memory).ok());
     let documents: Vec<_> = documents.collect();
     read(&documents.iter().collect::<Vec<_>>());
-}
-
-/// A body without its coding, in UTF-8 if its charset is known.
-fn decoded<'b>(
-    body: &'b [u8],
-    headers: &HeaderMap,
-    content_type: Option<&ContentType>,
-    memory: &mut dyn Memory,
-) -> Result<Cow<'b, [u8]>, Incomparable> {
-    let plain = coding::decode(body, headers, memory)?;
-    body::to_utf8(plain, content_type, memory)
 }
 
 /// Bodies that are no JSON, and differ.

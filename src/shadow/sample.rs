@@ -59,6 +59,7 @@ impl Differed<'_> {
             key: pair.key.clone(),
             served: pair.served,
             generation: pair.generation,
+            rules: route.rules.fingerprint(),
             verdict: verdict.name(),
             found: found.to_vec(),
             compared: route.rules.headers.clone(),

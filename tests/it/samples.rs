@@ -47,7 +47,10 @@ fn what_differs_is_kept_with_both_answers_and_survives_a_restart() {
         ("verdict", json!("mismatch")),
         ("generation", json!(1)),
         ("redacted", json!(true)),
-        ("fields", json!([{"path": "$.n", "kind": "changed"}])),
+        (
+            "fields",
+            json!([{"path": "$.n", "kind": "changed", "change": "number number off_by_one"}]),
+        ),
         ("compared", json!(["content-type"])),
     ] {
         assert_eq!(last[name], value, "{name}");

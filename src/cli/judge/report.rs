@@ -1,5 +1,6 @@
 //! What came out of recorded pairs, for people and for scripts.
 
+use crate::cli::cause_rows::{self, CauseName};
 use crate::cli::judge::session::{Session, Verdicts};
 use crate::cli::output::rows;
 use crate::cli::words::printable;
@@ -32,11 +33,8 @@ struct FieldRow {
 
 #[derive(Debug, Serialize)]
 struct CauseRow {
-    id: String,
-    route: String,
-    paths: Vec<String>,
-    kinds: Vec<&'static str>,
-    shape: String,
+    #[serde(flatten)]
+    name: CauseName,
     pairs: u64,
     keys: Option<u64>,
     /// Of the route's mismatches.
@@ -72,11 +70,7 @@ impl Report {
             let mismatches = docket.pairs.mismatches().max(1) as f64;
             for cause in docket.pairs.causes() {
                 report.causes.push(CauseRow {
-                    id: cause.id.to_string(),
-                    route: route.clone(),
-                    paths: cause.paths,
-                    kinds: cause.kinds.iter().map(|kind| kind.name()).collect(),
-                    shape: cause.shape,
+                    name: CauseName::of(route, &cause, cause.id.to_string()),
                     pairs: cause.pairs,
                     keys: cause.keys,
                     share: cause.pairs as f64 / mismatches,
@@ -126,22 +120,14 @@ impl Report {
         }
         if !self.causes.is_empty() {
             let causes = self.causes.iter().map(|cause| {
-                [
-                    cause.id.clone(),
-                    printable(&cause.route),
-                    printable(&cause.paths.join(" ")),
-                    cause.kinds.join(" "),
-                    printable(&cause.shape),
-                    cause.pairs.to_string(),
-                    cause
-                        .keys
-                        .map_or_else(|| "-".to_owned(), |keys| keys.to_string()),
-                    format!("{:.1} %", cause.share * 100.0),
-                ]
+                let [id, route, paths, kinds, shape] = cause.name.cells();
+                let keys = cause.keys.map(|keys| keys.to_string());
+                let (pairs, keys) = (cause.pairs.to_string(), keys.unwrap_or_else(|| "-".into()));
+                let share = format!("{:.1} %", cause.share * 100.0);
+                [id, route, paths, kinds, shape, pairs, keys, share]
             });
-            let head = [
-                "CAUSE", "ROUTE", "PATHS", "KINDS", "CHANGE", "PAIRS", "KEYS", "SHARE",
-            ];
+            let [id, route, paths, kinds, shape] = cause_rows::HEAD;
+            let head = [id, route, paths, kinds, shape, "PAIRS", "KEYS", "SHARE"];
             text.push_str("\n\n");
             text.push_str(&rows(head, causes));
         }

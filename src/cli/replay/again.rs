@@ -1,14 +1,19 @@
 //! Samples, judged again.
 //!
-//! What a redacted sample can't tell is how near two hidden values are. So it is judged twice: with hidden numbers that a tolerance is about all different, and all
-//! alike. Where both come to the same that is it, else it is unknown.
+//! What a redacted sample can't tell is how near two hidden values are, or whether they have one shape. So it is judged twice: with the hidden values that
+//! such a rule is about all different, and all alike. Where both come to the same that is it. Else it is what it was, if the rules are those that it was
+//! judged by, and otherwise unknown.
 
-use crate::compare::cause::{Book, MARKS, Seen};
-use crate::compare::recheck::{Evidence, Judgement, Look, look_again, verdict};
-use crate::compare::{Answer, Divergence, Rules, Unlimited, Verdict, compare};
+use crate::compare::cause::{Book, MARKS, Mark, Seen, marks};
+use crate::compare::change::{Change, Form};
+use crate::compare::docket::{Circumstances, Desk, Recorded, Settled};
+use crate::compare::noise;
+use crate::compare::recheck::{Judgement, Look};
+use crate::compare::{Answer, Divergence, Rules};
 use crate::config::Settings;
-use crate::store::samples::{Blur, Replica, Sample, StandIn};
-use std::collections::BTreeMap;
+use crate::json::FieldPath;
+use crate::store::samples::{Blur, Found, Replica, Sample, StandIn};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What a sample is by other rules.
@@ -53,6 +58,19 @@ impl After {
     }
 }
 
+impl From<Settled> for After {
+    fn from(settled: Settled) -> Self {
+        match settled {
+            Settled::Match => Self::Match,
+            Settled::Incomparable(_) => Self::Incomparable,
+            Settled::Differed(Judgement::Noise) => Self::Noise,
+            Settled::Differed(Judgement::Transient) => Self::Transient,
+            Settled::Differed(Judgement::Lag) => Self::Lag,
+            Settled::Differed(Judgement::Mismatch { .. }) => Self::Mismatch,
+        }
+    }
+}
+
 /// All samples of a proxy.
 pub(super) struct Replay<'s> {
     settings: &'s Settings,
@@ -61,21 +79,57 @@ pub(super) struct Replay<'s> {
 
 /// The samples of a route.
 pub(super) struct Replayed {
+    /// None of a route that the file lacks.
+    rules: Option<Tried>,
+    /// Without rules nothing is hidden.
+    bare: Desk,
     pub(super) samples: u64,
     /// Pairs that the samples stand for, by what they were and what they are.
     pub(super) moved: BTreeMap<(After, After), f64>,
     /// Mismatches as they were, and as they are.
     pub(super) before: Book<()>,
     pub(super) after: Book<()>,
+    /// The causes that mismatches had, by their ids: how many, and what they had.
+    pub(super) known: BTreeMap<String, (u64, BTreeSet<Mark>)>,
+}
+
+/// The rules that are tried.
+struct Tried {
+    desk: Desk,
+    /// The same rules, but for those about shapes: there the values themselves count.
+    strict: Desk,
+    /// Places of values of which it counts how near they are, or what they look like.
+    vague: Vec<FieldPath>,
+    headers: Vec<String>,
+    fingerprint: String,
 }
 
 impl Replayed {
-    fn new(route: &str) -> Self {
+    fn new(route: &str, settings: &Settings) -> Self {
+        let mut routes = settings.routes.iter();
+        let route_rules = routes.find(|known| known.name == route);
+        let desk = |rules: &Rules| Desk::new(rules.clone(), noise::Settings::default());
         Self {
+            rules: route_rules.map(|known| {
+                let rules = &known.compare;
+                let near = rules.tolerance.iter().map(|(path, _)| path);
+                Tried {
+                    desk: desk(rules),
+                    strict: desk(&Rules {
+                        shape: Vec::new(),
+                        ..rules.clone()
+                    }),
+                    vague: near.chain(&rules.shape).cloned().collect(),
+                    headers: rules.headers.iter().map(|name| name.to_string()).collect(),
+                    fingerprint: format!("{:016x}", rules.fingerprint()),
+                }
+            }),
+            bare: desk(&Rules::default()),
             samples: 0,
             moved: BTreeMap::new(),
             before: Book::new(route),
             after: Book::new(route),
+            known: BTreeMap::new(),
         }
     }
 
@@ -93,6 +147,53 @@ impl Replayed {
         let moved = self.moved.iter().filter(|(way, _)| wanted(**way));
         moved.map(|(_, pairs)| pairs).sum()
     }
+
+    /// Judges a sample that stands for so many pairs.
+    fn judge(&mut self, sample: &Sample, pairs: f64) {
+        let before = After::parse(&sample.verdict);
+        let (after, found) = match &self.rules {
+            Some(rules) => rules.judge(sample, before),
+            None => (After::Unknown, Vec::new()),
+        };
+        let was = self.of_before(sample, &found);
+        // What can't be told from what there is was told by the same rules before.
+        let is_same = |rules: &Tried| rules.fingerprint == sample.rules;
+        let (after, found) = match after {
+            After::Unknown if self.rules.as_ref().is_some_and(is_same) => (before, was.clone()),
+            after => (after, retold(sample, &found)),
+        };
+        self.samples += 1;
+        *self.moved.entry((before, after)).or_default() += pairs;
+        if before == After::Mismatch {
+            let (known, all) = self.known.entry(sample.cause.clone()).or_default();
+            *known += 1;
+            all.extend(marks(&was));
+            note(&mut self.before, sample, &was);
+        }
+        if after == After::Mismatch {
+            note(&mut self.after, sample, &found);
+        }
+    }
+
+    /// What the sample was found to differ in. The values are read off the sample for both judgements alike.
+    fn of_before(&self, sample: &Sample, found: &[Divergence]) -> Vec<Divergence> {
+        let is_known = |divergence: &&Divergence| {
+            let mut fields = sample.fields.iter();
+            fields.any(|field| is_of(field, divergence))
+        };
+        let mut known: Vec<Divergence> = found.iter().filter(is_known).cloned().collect();
+        // What other rules hide can be seen without rules.
+        let all = sample.replica(Blur::default());
+        let all = all.map(|replica| taken(&self.bare, &replica, After::Mismatch).1);
+        for divergence in all.iter().flatten().filter(is_known) {
+            let is_same =
+                |other: &Divergence| other.path == divergence.path && other.kind == divergence.kind;
+            if !known.iter().any(is_same) {
+                known.push(divergence.clone());
+            }
+        }
+        retold(sample, &known)
+    }
 }
 
 impl<'s> Replay<'s> {
@@ -105,39 +206,22 @@ impl<'s> Replay<'s> {
 
     /// Judges a sample that stands for so many pairs.
     pub(super) fn judge(&mut self, sample: &Sample, pairs: f64) {
-        let mut routes = self.settings.routes.iter();
-        let rules = routes
-            .find(|route| route.name == sample.route)
-            .map(|route| &route.compare);
         let replayed = match self.routes.get_mut(&sample.route) {
             Some(replayed) => replayed,
             None => {
-                let new = Replayed::new(&sample.route);
+                let new = Replayed::new(&sample.route, self.settings);
                 self.routes.entry(sample.route.clone()).or_insert(new)
             }
         };
-        let before = After::parse(&sample.verdict);
-        let (after, found) = match rules {
-            Some(rules) => judge(sample, before, rules),
-            None => (After::Unknown, Vec::new()),
-        };
-        replayed.samples += 1;
-        *replayed.moved.entry((before, after)).or_default() += pairs;
-        if before == After::Mismatch {
-            note(&mut replayed.before, sample, &of_before(sample, &found));
-        }
-        if after == After::Mismatch {
-            note(&mut replayed.after, sample, &found);
-        }
+        replayed.judge(sample, pairs);
     }
 }
 
 fn note(book: &mut Book<()>, sample: &Sample, found: &[Divergence]) {
     let key = sample.key.as_ref();
     let key = key.and_then(|key| key.as_str().or_else(|| key["hash"].as_str()));
-    let at = sample.at.parse::<jiff::Timestamp>();
     let seen = Seen {
-        at: at.map_or(0, |at| at.as_millisecond()),
+        at: at(sample),
         generation: sample.generation,
         key,
         divergences: found,
@@ -146,100 +230,99 @@ fn note(book: &mut Book<()>, sample: &Sample, found: &[Divergence]) {
     book.add(&seen, MARKS);
 }
 
-/// What the sample was found to differ in. How one value became the other is read off the sample for both judgements alike.
-fn of_before(sample: &Sample, found: &[Divergence]) -> Vec<Divergence> {
-    let is_known = |divergence: &&Divergence| {
-        let mut fields = sample.fields.iter();
-        fields.any(|field| field.path == divergence.path && field.kind == divergence.kind.name())
-    };
-    let mut known: Vec<Divergence> = found.iter().filter(is_known).cloned().collect();
-    // What other rules hide can be seen without rules.
-    let all = replica(sample, Blur::default()).map(|replica| first(&replica, &Rules::default()).1);
-    for divergence in all.iter().flatten().filter(is_known) {
-        if known
+fn at(sample: &Sample) -> i64 {
+    let at = sample.at.parse::<jiff::Timestamp>();
+    at.map_or(0, |at| at.as_millisecond())
+}
+
+fn is_of(field: &Found, divergence: &Divergence) -> bool {
+    field.path == divergence.path && field.kind == divergence.kind.name()
+}
+
+/// What was found, with what the sample says of how one value became the other: stand-ins do not say that.
+fn retold(sample: &Sample, found: &[Divergence]) -> Vec<Divergence> {
+    let mut retold = Vec::new();
+    for (index, divergence) in found.iter().enumerate() {
+        let fields = sample
+            .fields
             .iter()
-            .all(|other| other.path != divergence.path || other.kind != divergence.kind)
-        {
-            known.push(divergence.clone());
+            .filter(|field| is_of(field, divergence));
+        let forms: Vec<_> = fields
+            .filter_map(|field| Form::parse(&field.change))
+            .collect();
+        let is_same =
+            |other: &Divergence| other.path == divergence.path && other.kind == divergence.kind;
+        if forms.is_empty() {
+            retold.push(divergence.clone());
+        } else if !found[..index].iter().any(is_same) {
+            retold.extend(forms.into_iter().map(|form| Divergence {
+                change: Change {
+                    form,
+                    ..divergence.change
+                },
+                ..divergence.clone()
+            }));
         }
     }
-    known
+    retold
 }
 
-fn replica(sample: &Sample, blur: Blur<'_>) -> Option<Replica> {
-    sample.replica(blur)
-}
-
-/// What a sample is by these rules, and in what it differs.
-fn judge(sample: &Sample, before: After, rules: &Rules) -> (After, Vec<Divergence>) {
-    let by = |blur| replica(sample, blur).map(|replica| settle(&replica, before, rules));
-    let Some((after, found)) = by(Blur::default()) else {
-        return (After::Unknown, Vec::new());
-    };
-    // A field that was not kept may have differed.
-    let lacks = rules
-        .headers
-        .iter()
-        .any(|name| !sample.compared.iter().any(|kept| kept == name.as_str()));
-    if after == After::Match && lacks {
-        return (After::Unknown, Vec::new());
-    }
-    let numbers: Vec<_> = rules
-        .tolerance
-        .iter()
-        .map(|(path, _)| path.clone())
-        .collect();
-    if after == After::Match || !sample.redacted || numbers.is_empty() {
-        return (after, found);
-    }
-    match by(Blur { numbers: &numbers }) {
-        Some((blurred, found)) if blurred == after => (after, found),
-        Some(_) | None => (After::Unknown, Vec::new()),
-    }
-}
-
-fn settle(replica: &Replica, before: After, rules: &Rules) -> (After, Vec<Divergence>) {
-    let (first_verdict, found) = first(replica, rules);
-    let again = match (&replica.old2, &replica.new2) {
-        (Some(old), Some(new)) => {
-            let (one, last) = (look(&replica.old, &replica.new), look(old, new));
-            look_again(one, last, &found, rules, &mut Unlimited).ok()
+impl Tried {
+    /// What a sample is, and in what it differs.
+    fn judge(&self, sample: &Sample, before: After) -> (After, Vec<Divergence>) {
+        let unknown = (After::Unknown, Vec::new());
+        let by = |desk, blur| {
+            let replica = sample.replica(blur);
+            replica.map(|replica| taken(desk, &replica, before))
+        };
+        let is_vague = sample.redacted && !self.vague.is_empty();
+        let desk = if is_vague { &self.strict } else { &self.desk };
+        let Some((after, found)) = by(desk, Blur::default()) else {
+            return unknown;
+        };
+        // A field that was not kept may have differed.
+        let lacks = self
+            .headers
+            .iter()
+            .any(|name| !sample.compared.contains(name));
+        if after == After::Match && lacks {
+            return unknown;
         }
-        _ => None,
-    };
-    let after = match first_verdict {
-        Verdict::Match => After::Match,
-        Verdict::Incomparable(_) => After::Incomparable,
-        Verdict::Mismatch => {
-            let evidence = Evidence {
-                // What the sides do to themselves, and which writes there were, is not in a sample: what was known stands.
-                noise: before == After::Noise,
-                again: again.as_ref(),
-                written: (before == After::Lag).then_some(Duration::ZERO),
-                lag: Duration::MAX,
-            };
-            match verdict(&evidence) {
-                Judgement::Noise => After::Noise,
-                Judgement::Transient => After::Transient,
-                Judgement::Lag => After::Lag,
-                Judgement::Mismatch { .. } => After::Mismatch,
-            }
+        if after == After::Match || !is_vague {
+            return (after, found);
         }
-    };
-    (after, found)
+        match by(&self.desk, Blur { paths: &self.vague }) {
+            Some((alike, found)) if alike == after => (after, found),
+            Some(_) | None => unknown,
+        }
+    }
 }
 
-fn first(replica: &Replica, rules: &Rules) -> (Verdict, Vec<Divergence>) {
-    let (old, new) = (answer(&replica.old), answer(&replica.new));
-    let comparison = compare(&old, &new, rules, &mut Unlimited);
-    (comparison.verdict, comparison.divergences)
-}
-
-fn look<'a>(old: &'a StandIn, new: &'a StandIn) -> Look<'a> {
-    Look {
+/// Takes a sample's answers through the judgement. What the sides do to themselves, and which writes there were, is not in a sample: what was known of
+/// that stands.
+fn taken(desk: &Desk, replica: &Replica, before: After) -> (After, Vec<Divergence>) {
+    let look = |old, new| Look {
         old: answer(old),
         new: answer(new),
-    }
+    };
+    let (settled, found) = desk.judge(&Recorded {
+        at: 0,
+        key: None,
+        first: look(&replica.old, &replica.new),
+        own: None,
+        again: replica
+            .old2
+            .as_ref()
+            .zip(replica.new2.as_ref())
+            .map(|(old, new)| look(old, new)),
+        circumstances: Circumstances {
+            written: (before == After::Lag).then_some(Duration::ZERO),
+            settle: Duration::ZERO,
+            lag: Duration::MAX,
+            noise: Some(before == After::Noise),
+        },
+    });
+    (settled.into(), found)
 }
 
 fn answer(stand_in: &StandIn) -> Answer<'_> {

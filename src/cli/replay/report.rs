@@ -1,11 +1,12 @@
 //! What other rules would change, for people and for scripts.
 
 use super::again::{After, Replay, Replayed};
+use crate::cli::cause_rows::{self, CauseName};
 use crate::cli::output::rows;
 use crate::cli::words::printable;
-use crate::compare::cause::Cause;
+use crate::compare::cause::{Cause, CauseId};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// As `--output json` shows it.
 #[derive(Debug, Serialize)]
@@ -46,11 +47,8 @@ struct Rate {
 
 #[derive(Debug, Serialize)]
 struct CauseRow {
-    id: String,
-    route: String,
-    paths: Vec<String>,
-    kinds: Vec<&'static str>,
-    shape: String,
+    #[serde(flatten)]
+    name: CauseName,
     /// Samples that have it.
     before: u64,
     after: u64,
@@ -68,7 +66,7 @@ impl Report {
                 .collect(),
             causes: routes
                 .iter()
-                .flat_map(|(route, replayed)| causes(route, replayed))
+                .flat_map(|(route, replayed)| causes(route, replayed, rates.get(route).copied()))
                 .collect(),
         }
     }
@@ -109,17 +107,20 @@ impl Report {
         let mut text = rows(head, routes);
         if !self.causes.is_empty() {
             let causes = self.causes.iter().map(|cause| {
+                let [id, route, paths, kinds, shape] = cause.name.cells();
+                let samples = format!("{} -> {}", cause.before, cause.after);
                 [
-                    cause.id.clone(),
-                    printable(&cause.route),
-                    printable(&cause.paths.join(" ")),
-                    cause.kinds.join(" "),
-                    printable(&cause.shape),
-                    format!("{} -> {}", cause.before, cause.after),
+                    id,
+                    route,
+                    paths,
+                    kinds,
+                    shape,
+                    samples,
                     cause.change.to_owned(),
                 ]
             });
-            let head = ["CAUSE", "ROUTE", "PATHS", "KINDS", "CHANGE", "SAMPLES", ""];
+            let [id, route, paths, kinds, shape] = cause_rows::HEAD;
+            let head = [id, route, paths, kinds, shape, "SAMPLES", ""];
             text.push_str("\n\n");
             text.push_str(&rows(head, causes));
         }
@@ -159,38 +160,58 @@ impl RouteRow {
 }
 
 /// The causes of before and after, side by side: those of most samples first.
-fn causes(route: &str, replayed: &Replayed) -> Vec<CauseRow> {
-    let before = replayed.before.causes(replayed.samples);
-    let mut after = replayed.after.causes(replayed.samples);
+fn causes(route: &str, replayed: &Replayed, rate: Option<f64>) -> Vec<CauseRow> {
+    // Causes are told apart by what chance would make of all pairs, of which the samples are a part.
+    let rate = rate.filter(|rate| *rate > 0.0).unwrap_or(1.0);
+    let trials = (replayed.before.mismatches() as f64 / rate).round() as u64;
+    let before = replayed.before.causes(trials);
+    let mut after = replayed.after.causes(trials);
     let mut causes = Vec::new();
-    for cause in before {
+    let mut taken = BTreeSet::new();
+    for cause in &before {
         let same = |other: &Cause<()>| other.is(cause.id) || cause.is(other.id);
         let now = after.iter().position(same).map(|place| after.remove(place));
         let pairs = now.map_or(0, |cause| cause.pairs);
         let change = if pairs == 0 { "vanishes" } else { "stays" };
-        causes.push(row(route, &cause, [cause.pairs, pairs], change));
+        let id = known(cause, &before, replayed, &mut taken);
+        causes.push(row(route, cause, id, [cause.pairs, pairs], change));
     }
-    causes.extend(
-        after
-            .iter()
-            .map(|cause| row(route, cause, [0, cause.pairs], "appears")),
-    );
+    for cause in &after {
+        let (id, pairs) = (cause.id.to_string(), [0, cause.pairs]);
+        causes.push(row(route, cause, id, pairs, "appears"));
+    }
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.before.max(cause.after)));
     causes
+}
+
+/// The id that the proxy gave a cause: the one that it goes by here, too, or else the one that most of its samples have and no other cause.
+fn known(
+    cause: &Cause<()>,
+    all: &[Cause<()>],
+    replayed: &Replayed,
+    taken: &mut BTreeSet<String>,
+) -> String {
+    let known = replayed.known.iter().filter(|(_, (_, marks))| {
+        let mut marks = marks.iter();
+        marks.any(|mark| cause.explains(*mark, all))
+    });
+    let is_it = |id: &str| CauseId::parse(id).is_some_and(|id| cause.is(id));
+    let known = known.filter(|(id, _)| is_it(id) || !taken.contains(*id));
+    let best = known.max_by_key(|(id, (samples, _))| (is_it(id), *samples));
+    let id = best.map_or_else(|| cause.id.to_string(), |(id, _)| id.clone());
+    taken.insert(id.clone());
+    id
 }
 
 fn row(
     route: &str,
     cause: &Cause<()>,
+    id: String,
     [before, after]: [u64; 2],
     change: &'static str,
 ) -> CauseRow {
     CauseRow {
-        id: cause.id.to_string(),
-        route: route.to_owned(),
-        paths: cause.paths.clone(),
-        kinds: cause.kinds.iter().map(|kind| kind.name()).collect(),
-        shape: cause.shape.clone(),
+        name: CauseName::of(route, cause, id),
         before,
         after,
         change,

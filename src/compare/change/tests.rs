@@ -188,3 +188,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn forms_are_read_as_they_are_written() {
+    let values = |from, to, traits: &[Trait]| Form::Values {
+        from,
+        to,
+        traits: traits.iter().copied().collect(),
+    };
+    for (form, text) in [
+        (Form::Renamed, "renamed"),
+        (Form::Reordered, "reordered"),
+        (Form::Length, "length"),
+        (Form::Duplicate, "duplicate"),
+        (Form::Status(200, 404), "200 404"),
+        (values(Type::Null, Type::Absent, &[]), "null absent"),
+        (values(Type::Document, Type::Bytes, &[]), "json bytes"),
+        (
+            values(Type::String, Type::String, &[Trait::Suffix, Trait::Case]),
+            "string string case suffix",
+        ),
+    ] {
+        assert_eq!(form.to_string(), text);
+        assert_eq!(Form::parse(text), Some(form), "{text}");
+    }
+    for text in ["", "null", "200", "200 404 1", "null none", "bool bool odd"] {
+        assert_eq!(Form::parse(text), None, "{text}");
+    }
+}

@@ -18,13 +18,19 @@ use std::time::Duration;
 /// Paths of which the kinds are kept.
 const PATHS: usize = 1_000;
 
-/// The pairs of one route.
+/// Where recorded pairs are judged: by these rules, with memory enough, and by the times in the record.
 #[derive(Debug)]
-pub struct RoutePairs {
+pub struct Desk {
     rules: Rules,
     docket: RefCell<Docket>,
     /// The latest time: it does not go back for a pair that is late.
     now: Cell<Duration>,
+}
+
+/// The pairs of one route.
+#[derive(Debug)]
+pub struct RoutePairs {
+    desk: Desk,
     causes: Book<()>,
     kinds: BTreeMap<String, Vec<Kind>>,
     trials: u64,
@@ -57,7 +63,7 @@ impl Own {
     }
 }
 
-impl Bench for RoutePairs {
+impl Bench for Desk {
     fn rules(&self) -> &Rules {
         &self.rules
     }
@@ -71,14 +77,31 @@ impl Bench for RoutePairs {
     }
 }
 
+impl Desk {
+    /// No pair yet.
+    #[must_use]
+    pub fn new(rules: Rules, settings: Settings) -> Self {
+        Self {
+            docket: RefCell::new(Docket::new(&rules, settings)),
+            rules,
+            now: Cell::default(),
+        }
+    }
+
+    /// Judges the next pair. With what it is comes what differed at the first look.
+    pub fn judge(&self, pair: &Recorded<'_>) -> (Settled, Vec<Divergence>) {
+        let at = Duration::from_millis(u64::try_from(pair.at).unwrap_or(0));
+        self.now.set(at.max(self.now.get()));
+        judge(self, pair)
+    }
+}
+
 impl RoutePairs {
     /// No pair yet, of a route with these rules.
     #[must_use]
     pub fn new(route: &str, rules: Rules, settings: Settings) -> Self {
         Self {
-            docket: RefCell::new(Docket::new(&rules, settings)),
-            rules,
-            now: Cell::default(),
+            desk: Desk::new(rules, settings),
             causes: Book::new(route),
             kinds: BTreeMap::new(),
             trials: 0,
@@ -88,9 +111,7 @@ impl RoutePairs {
 
     /// Judges the next pair.
     pub fn judge(&mut self, pair: &Recorded<'_>) -> Settled {
-        let at = Duration::from_millis(u64::try_from(pair.at).unwrap_or(0));
-        self.now.set(at.max(self.now.get()));
-        let (settled, found) = judge(self, pair);
+        let (settled, found) = self.desk.judge(pair);
         if let Settled::Incomparable(_) = settled {
             return settled;
         }
@@ -98,7 +119,7 @@ impl RoutePairs {
         let second = pair.again.map(|again| again.old);
         let is_heard = self.own.hears(settled == Settled::Match, second.is_some());
         if let (true, Some(second)) = (is_heard, &second) {
-            self.hear_old(&pair.first.old, second);
+            self.desk.hear_old(&pair.first.old, second);
         }
         self.note(&found);
         if let Settled::Differed(Judgement::Mismatch { .. }) = settled {
@@ -117,7 +138,7 @@ impl RoutePairs {
     /// What its paths are, and how each of them differed.
     #[must_use]
     pub fn fields(&self) -> Vec<(Report, &[Kind])> {
-        let reports = self.recall(|docket, now| docket.reports(now));
+        let reports = self.desk.recall(|docket, now| docket.reports(now));
         let kinds = |path: &str| self.kinds.get(path).map(Vec::as_slice).unwrap_or_default();
         reports
             .into_iter()

@@ -1,7 +1,8 @@
 //! A pair on its way to become a sample, with all its values: it goes to the thread of the samples, and no further.
 
 use crate::compare::Divergence;
-use crate::compare::coding;
+use crate::compare::body::{self, Reading};
+use crate::compare::coding::MAX_DECODED;
 use crate::compare::media::ContentType;
 use crate::json::{Document, Limits, Unlimited};
 use crate::redact;
@@ -39,6 +40,8 @@ pub struct RawSample {
     pub served: Side,
     /// Generation of the settings that judged.
     pub generation: u64,
+    /// A hash of the rules that judged.
+    pub rules: u64,
     /// What it was judged to be.
     pub verdict: &'static str,
     /// What differed at the first look.
@@ -86,7 +89,7 @@ impl RawSample {
         let hider = Hider {
             hiding: &self.hiding,
             redactor,
-            is_json: is_json(&self.old.headers, &self.new.headers),
+            reading: reading(&self.old.headers, &self.new.headers),
         };
         let mut hidden = !self.hiding.is_open();
         let mut look = |look: &RawLook| hider.look(look, &mut hidden);
@@ -108,10 +111,16 @@ impl RawSample {
             key: key.map(|key| json!(key)),
             served: self.served,
             generation: self.generation,
+            rules: format!("{:016x}", self.rules),
             verdict: self.verdict.to_owned(),
             cause: group.cause.clone(),
             fields: fields(&self.found),
-            compared: self.compared.iter().map(HeaderName::to_string).collect(),
+            compared: self
+                .compared
+                .iter()
+                .filter(|name| **name != CONTENT_ENCODING)
+                .map(HeaderName::to_string)
+                .collect(),
             redacted: hidden,
             old,
             new,
@@ -121,25 +130,24 @@ impl RawSample {
     }
 }
 
-/// Each path and kind once.
+/// Each path, kind and change once.
 fn fields(found: &[Divergence]) -> Vec<Found> {
     let fields = found.iter().map(|divergence| Found {
         path: divergence.path.clone(),
         kind: divergence.kind.name().to_owned(),
+        change: divergence.change.form.to_string(),
     });
     let fields: BTreeSet<_> = fields.collect();
     fields.into_iter().take(MOST_FIELDS).collect()
 }
 
-/// Whether the comparison reads these bodies as JSON.
-fn is_json(old: &HeaderMap, new: &HeaderMap) -> bool {
-    match (ContentType::of(old), ContentType::of(new)) {
-        (None, None) => true,
-        (old, new) => old.is_some_and(|old| old.is_json()) || new.is_some_and(|new| new.is_json()),
-    }
+/// How the comparison reads these bodies, if it does.
+fn reading(old: &HeaderMap, new: &HeaderMap) -> Option<Reading> {
+    let types = [old, new].map(ContentType::of);
+    body::reading(types[0].as_ref(), types[1].as_ref()).ok()
 }
 
-/// Whether a body that was not read as JSON consists of names and values all the same: lines of JSON, JSON that is broken, a form.
+/// Whether a body that was not read as a document consists of names and values all the same: JSON that is broken, alone or in lines, or a form beside JSON.
 fn may_name_secrets(headers: &HeaderMap) -> bool {
     let fields = headers.get_all(CONTENT_TYPE).iter();
     let mut types =
@@ -150,7 +158,7 @@ fn may_name_secrets(headers: &HeaderMap) -> bool {
 struct Hider<'a> {
     hiding: &'a Hiding,
     redactor: &'a Redactor,
-    is_json: bool,
+    reading: Option<Reading>,
 }
 
 impl Hider<'_> {
@@ -182,28 +190,47 @@ impl Hider<'_> {
 
     fn body(&self, body: &[u8], headers: &HeaderMap, hidden: &mut bool) -> Body {
         // What can't be decoded is not judged, and so makes no sample.
-        let decoded = coding::decode(body, headers, &mut Unlimited);
-        let decoded = decoded.as_deref().unwrap_or(body);
-        if self.is_json
-            && let Ok(document) = Document::read(decoded, Limits::default(), &mut Unlimited)
-        {
-            let text = self.hiding.document(&document, self.redactor);
-            *hidden |= text.hidden;
-            if let Ok(raw) = RawValue::from_string(text.text) {
-                return Body::Json(raw);
-            }
+        let plain = body::plain(
+            body,
+            headers,
+            ContentType::of(headers).as_ref(),
+            &mut Unlimited,
+        );
+        let plain = plain.as_deref().unwrap_or(body);
+        if let Some(kept) = self.document(plain, hidden) {
+            return kept;
         }
-        match std::str::from_utf8(decoded) {
+        match std::str::from_utf8(plain) {
             Ok(text) if self.hiding.is_open() && !may_name_secrets(headers) => {
                 Body::Text(text.to_owned())
             }
             _ => {
                 *hidden = true;
                 Body::Bytes {
-                    hash: self.redactor.hash_of(decoded),
-                    length: decoded.len(),
+                    hash: self.redactor.hash_of(plain),
+                    length: plain.len(),
                 }
             }
+        }
+    }
+
+    /// A body that the comparison reads as a document.
+    fn document(&self, plain: &[u8], hidden: &mut bool) -> Option<Body> {
+        let reading = self.reading?;
+        let text = body::document(reading, plain.into(), &mut Unlimited).ok()??;
+        let limits = Limits {
+            bytes: MAX_DECODED,
+            ..Limits::default()
+        };
+        let document = Document::read(&text, limits, &mut Unlimited).ok()?;
+        let text = self.hiding.document(&document, self.redactor);
+        let raw = RawValue::from_string(text.text).ok()?;
+        *hidden |= text.hidden;
+        match reading {
+            Reading::Json => Some(Body::Json(raw)),
+            Reading::Lines => Some(Body::Lines(raw)),
+            Reading::Form => Some(Body::Form(raw)),
+            Reading::Bytes => None,
         }
     }
 }

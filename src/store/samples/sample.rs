@@ -27,11 +27,14 @@ pub struct Sample {
     pub served: Side,
     /// Generation of the settings that judged.
     pub generation: u64,
+    /// A hash of the rules that they had for the route.
+    #[serde(default)]
+    pub rules: String,
     /// What it was judged to be.
     pub verdict: String,
     /// What it was kept under, with others of its kind: the id of its cause, or the verdict of pairs that are no mismatches.
     pub cause: String,
-    /// What differs, each path and kind once.
+    /// What differs, each path, kind and change once.
     pub fields: Vec<Found>,
     /// The header fields that were compared.
     pub compared: Vec<String>,
@@ -54,6 +57,9 @@ pub struct Found {
     pub path: String,
     /// The public name of the kind.
     pub kind: String,
+    /// How one value became the other, in words that say nothing else of them.
+    #[serde(default)]
+    pub change: String,
 }
 
 /// What one side answered at one time.
@@ -79,6 +85,10 @@ pub enum Body {
     None,
     /// A document, in which something may stand for each value.
     Json(Box<RawValue>),
+    /// Lines of documents, as an array.
+    Lines(Box<RawValue>),
+    /// The fields of a form, as an object.
+    Form(Box<RawValue>),
     /// Something else, as text.
     Text(String),
     /// Bytes that are not shown.

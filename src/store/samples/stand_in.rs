@@ -3,19 +3,24 @@
 //! So rules of structure, order, identity and equality can be tried on samples without values. What they can't tell is how near two hidden values are to each other: with a
 //! [`Blur`] those that a rule of that kind selects are all alike. What differs even then differs; what differs only without it is not known.
 
+use crate::compare::body;
+use crate::compare::media::ContentType;
 use crate::json::path::{FieldPath, Progress, Step};
 use crate::json::{Document, Limits, Node, Unlimited, Value};
 use crate::redact::{HIDDEN, write_json};
 use crate::store::samples::sample::{Body, Header, Look, Sample};
+use form_urlencoded::Serializer;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value as Json};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Hidden values that count as equal.
+/// Hidden values that count as equal: all of one type at these places, and below them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Blur<'r> {
-    /// Numbers at these places.
-    pub numbers: &'r [FieldPath],
+    /// The places.
+    pub paths: &'r [FieldPath],
 }
 
 /// A sample as answers.
@@ -72,9 +77,11 @@ impl Sample {
 impl Look {
     fn document(&self) -> Option<Option<Document<'_>>> {
         match &self.body {
-            Body::Json(raw) => Document::read(raw.get().as_bytes(), LIMITS, &mut Unlimited)
-                .ok()
-                .map(Some),
+            Body::Json(raw) | Body::Lines(raw) | Body::Form(raw) => {
+                Document::read(raw.get().as_bytes(), LIMITS, &mut Unlimited)
+                    .ok()
+                    .map(Some)
+            }
             Body::None | Body::Text(_) | Body::Bytes { .. } => Some(None),
         }
     }
@@ -136,32 +143,65 @@ impl Maker<'_> {
                 HeaderValue::from_str(text).ok()?,
             );
         }
-        let body = match &look.body {
+        let content_type = ContentType::of(&headers);
+        let text = match &look.body {
             Body::None => None,
-            Body::Text(text) => Some(text.clone().into_bytes()),
+            Body::Text(text) => Some(text.clone()),
             // No document begins like this, as what it stands for was none.
-            Body::Bytes { hash, .. } => Some(format!("{HIDDEN} {hash}").into_bytes()),
-            Body::Json(_) => {
-                let document = look.document()??;
-                let mut text = String::new();
-                let start = self.blur.numbers.iter().map(FieldPath::start);
-                let mut walk = Walk {
-                    maker: self,
-                    document: &document,
-                    progress: start.collect(),
-                    text: &mut text,
-                };
-                let blurred = walk.is_selected(0);
-                walk.value(Node::ROOT, blurred);
-                Some(text.into_bytes())
-            }
+            Body::Bytes { hash, .. } => Some(format!("{HIDDEN} {hash}")),
+            Body::Json(_) => Some(self.text(look)?),
+            Body::Lines(_) => Some(as_lines(&self.text(look)?)?),
+            Body::Form(_) => Some(as_form(&self.text(look)?)?),
         };
+        let body = text.map(|text| body::in_charset(text, content_type.as_ref()));
         Some(StandIn {
             status: StatusCode::from_u16(look.status).ok()?,
             headers,
             body,
         })
     }
+
+    /// A document, with a value in place of each that is hidden.
+    fn text(&self, look: &Look) -> Option<String> {
+        let document = look.document()??;
+        let mut text = String::new();
+        let start = self.blur.paths.iter().map(FieldPath::start);
+        let mut walk = Walk {
+            maker: self,
+            document: &document,
+            progress: start.collect(),
+            text: &mut text,
+        };
+        let blurred = walk.is_selected(0);
+        walk.value(Node::ROOT, blurred);
+        Some(text)
+    }
+}
+
+/// The elements of an array, a line each.
+fn as_lines(array: &str) -> Option<String> {
+    let lines: Vec<&RawValue> = serde_json::from_str(array).ok()?;
+    let lines: Vec<_> = lines.into_iter().map(RawValue::get).collect();
+    Some(lines.join("\n"))
+}
+
+/// The members of an object as a form. Of several values of one field each is a field.
+fn as_form(object: &str) -> Option<String> {
+    let members: Map<String, Json> = serde_json::from_str(object).ok()?;
+    let mut form = Serializer::new(String::new());
+    for (name, value) in &members {
+        match value {
+            Json::Array(values) => {
+                for value in values {
+                    form.append_pair(name, value.as_str()?);
+                }
+            }
+            value => {
+                form.append_pair(name, value.as_str()?);
+            }
+        }
+    }
+    Some(form.finish())
 }
 
 struct Walk<'a> {
@@ -187,7 +227,7 @@ impl Walk<'_> {
                 self.text.push('[');
                 for (at, child) in self.document.children(node).enumerate() {
                     self.comma(at);
-                    self.child(child, Step::Index { at, len });
+                    self.child(child, Step::Index { at, len }, blurred);
                 }
                 self.text.push(']');
             }
@@ -197,7 +237,7 @@ impl Walk<'_> {
                     self.comma(at);
                     self.string(self.document.key(child));
                     self.text.push(':');
-                    self.child(child, Step::Name(self.document.key(child)));
+                    self.child(child, Step::Name(self.document.key(child)), blurred);
                 }
                 self.text.push('}');
             }
@@ -205,20 +245,20 @@ impl Walk<'_> {
     }
 
     /// Documents are of bounded depth.
-    fn child(&mut self, child: Node, step: Step<'_>) {
-        let paths = self.maker.blur.numbers;
+    fn child(&mut self, child: Node, step: Step<'_>, blurred: bool) {
+        let paths = self.maker.blur.paths;
         let level = self.progress.len() - paths.len();
         for (index, path) in paths.iter().enumerate() {
             let progress = path.advance(self.progress[level + index], step);
             self.progress.push(progress);
         }
-        let blurred = self.is_selected(level + paths.len());
+        let blurred = blurred || self.is_selected(level + paths.len());
         self.value(child, blurred);
         self.progress.truncate(level + paths.len());
     }
 
     fn is_selected(&self, level: usize) -> bool {
-        let paths = self.maker.blur.numbers.iter();
+        let paths = self.maker.blur.paths.iter();
         paths
             .zip(&self.progress[level..])
             .any(|(path, progress)| path.selects(*progress))
@@ -232,6 +272,7 @@ impl Walk<'_> {
                 self.text.push_str(if truth { "true" } else { "false" });
             }
             "number" if blurred => self.text.push('0'),
+            "string" if blurred => self.string("0"),
             "number" => {
                 let number = u64::from_str_radix(hash, 16).unwrap_or_default();
                 write!(self.text, "{number}").expect("a String takes all text");

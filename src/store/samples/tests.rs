@@ -139,6 +139,7 @@ fn raw(route: &str, old: &str, new: &str) -> RawSample {
         key: Some("7".to_owned()),
         served: Side::Old,
         generation: 3,
+        rules: 0,
         verdict: "mismatch",
         found: Vec::new(),
         compared: vec![CONTENT_TYPE],

@@ -97,7 +97,7 @@ fn fields_and_bodies_that_are_no_documents_are_hidden_too() {
     };
     let shown = |sample: &Sample| match &sample.old.body {
         Body::Text(text) => Some(text.clone()),
-        Body::None | Body::Json(_) | Body::Bytes { .. } => None,
+        Body::None | Body::Json(_) | Body::Lines(_) | Body::Form(_) | Body::Bytes { .. } => None,
     };
     for values in [Values::Redacted, Values::Shown] {
         for (content_type, body) in [
@@ -225,8 +225,7 @@ fn how_near_hidden_numbers_are_is_not_known_and_with_a_blur_they_are_alike() {
     let verdicts = |old: &str, new: &str| {
         let sample = kept(raw("a", old, new));
         let numbers = paths(&["$.weight"]);
-        [Blur::default(), Blur { numbers: &numbers }]
-            .map(|blur| judge(&sample, &rules, blur).verdict)
+        [Blur::default(), Blur { paths: &numbers }].map(|blur| judge(&sample, &rules, blur).verdict)
     };
     let (near, far) = ("{\"weight\": 1.0, \"n\": 1}", "{\"weight\": 1.1, \"n\": 1}");
     assert_eq!(verdicts(near, far), [Verdict::Mismatch, Verdict::Match]);
@@ -238,7 +237,7 @@ fn how_near_hidden_numbers_are_is_not_known_and_with_a_blur_they_are_alike() {
         ..raw("a", near, "{\"weight\": 3, \"n\": 1}")
     };
     let numbers = paths(&["$.weight"]);
-    let judged = judge(&kept(shown), &rules, Blur { numbers: &numbers });
+    let judged = judge(&kept(shown), &rules, Blur { paths: &numbers });
     assert_eq!(judged.verdict, Verdict::Mismatch);
 }
 
