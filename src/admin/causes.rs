@@ -6,6 +6,7 @@ use crate::admin::api::Admin;
 use crate::admin::input;
 use crate::admin::refusal::Refusal;
 use crate::compare::cause::{Cause, CauseId};
+use crate::config::edit::silencing;
 use crate::config::settings::Url;
 use crate::plan::Plan;
 use crate::side::Side;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Characters of a note.
 const NOTE_LIMIT: usize = 1_000;
@@ -148,7 +150,7 @@ impl CauseView {
                 at: ack.at,
                 pairs: ack.pairs,
             }),
-            rule: cause.rule.clone(),
+            rule: rule(plan, &of_route.route, cause),
             examples: cause
                 .examples
                 .iter()
@@ -163,6 +165,17 @@ impl CauseView {
             durable: None,
         }
     }
+}
+
+/// What would silence a cause, as lines of its route's table.
+fn rule<E>(plan: &Plan, route: &str, cause: &Cause<E>) -> Option<String> {
+    let silence = cause.silence.clone()?;
+    let route = plan.routes().find(|known| **known.name() == *route);
+    let identity = |path: &str| {
+        let judging = &route?.judging;
+        judging.recall(Instant::now(), |docket, _| docket.identity(path))
+    };
+    Some(silencing(&silence.aligned(identity)))
 }
 
 fn time(milliseconds: i64) -> String {

@@ -2,7 +2,8 @@
 
 use crate::admin::api::Admin;
 use crate::admin::refusal::Refusal;
-use crate::compare::lesson::{Advice, Rule};
+use crate::compare::lesson::Advice;
+use crate::config::edit::{Rule, RuleValue};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use http::StatusCode;
@@ -41,7 +42,7 @@ pub(super) async fn learn(
             RouteView {
                 name: route.name().to_string(),
                 pairs,
-                rules: advice.into_iter().map(rule).collect(),
+                rules: advice.iter().map(rule).collect(),
             }
         })
         .collect();
@@ -55,25 +56,17 @@ pub(super) async fn learn(
     Ok(Json(LearnView { routes }))
 }
 
-fn rule(advice: Advice) -> Value {
-    let (key, value) = match advice.rule {
-        Rule::Unordered => ("unordered", Value::Null),
-        Rule::MatchBy(mut names) => (
-            "match_by",
-            match names.pop() {
-                Some(name) if names.is_empty() => Value::from(name),
-                last => names.into_iter().chain(last).collect(),
-            },
-        ),
-        // A power of ten as it is written, not as it is computed.
-        Rule::Tolerance(decade) => (
-            "tolerance",
-            format!("1e{decade}").parse::<f64>().unwrap_or(0.0).into(),
-        ),
-        Rule::Shape => ("shape", Value::Null),
-        Rule::Ignore => ("ignore", Value::Null),
+fn rule(advice: &Advice) -> Value {
+    let rule = Rule::proposed(&advice.path, &advice.rule);
+    let value = match &rule {
+        Rule::Path { .. } => Value::Null,
+        Rule::Entry { value, .. } => match value {
+            RuleValue::Name(name) => Value::from(name.as_str()),
+            RuleValue::Names(names) => Value::from(names.as_slice()),
+            RuleValue::Number(number) => Value::from(*number),
+        },
     };
-    json!({"key": key, "path": advice.path, "value": value, "evidence": advice.evidence})
+    json!({"key": rule.key(), "path": advice.path, "value": value, "evidence": advice.evidence})
 }
 
 /// The route that the query names. An empty value is as none.
@@ -94,6 +87,7 @@ fn route(query: &str) -> Result<Option<String>, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::proposal;
 
     #[test]
     fn queries() {
@@ -116,12 +110,12 @@ mod tests {
             (&["kind", "no"], json!(["kind", "no"])),
         ] {
             let advice = Advice {
-                rule: Rule::MatchBy(names.iter().map(|&name| name.to_owned()).collect()),
+                rule: proposal::Rule::MatchBy(names.iter().map(|&name| name.to_owned()).collect()),
                 path: "$.items".to_owned(),
                 evidence: "e".to_owned(),
             };
             assert_eq!(
-                rule(advice),
+                rule(&advice),
                 json!({"key": "match_by", "path": "$.items", "value": value, "evidence": "e"})
             );
         }
@@ -130,12 +124,12 @@ mod tests {
     #[test]
     fn a_power_of_ten_is_exact() {
         let advice = Advice {
-            rule: Rule::Tolerance(-6),
+            rule: proposal::Rule::Tolerance(-6),
             path: "$.w".to_owned(),
             evidence: "e".to_owned(),
         };
         assert_eq!(
-            rule(advice),
+            rule(&advice),
             json!({"key": "tolerance", "path": "$.w", "value": 1e-6, "evidence": "e"})
         );
     }

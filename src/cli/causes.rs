@@ -116,7 +116,14 @@ fn paragraph(cause: &Value) -> Vec<String> {
         ));
     }
     if let Some(rule) = cause["rule"].as_str() {
-        lines.push(format!("  harmless? {}", printable(rule)));
+        for (number, line) in rule.lines().enumerate() {
+            let lead = if number == 0 {
+                "harmless?"
+            } else {
+                "      and"
+            };
+            lines.push(format!("  {lead} {}", printable(line)));
+        }
     }
     for example in list(&cause["examples"]) {
         lines.push(format!(

@@ -5,6 +5,7 @@
 
 use crate::compare::change::Form;
 use crate::compare::finding::Divergence;
+use crate::compare::proposal::{Differences, Rule};
 use crate::json::path::{Progress, Step};
 use crate::json::{Document, FieldPath, Node, Value};
 use std::collections::{BTreeMap, HashSet};
@@ -21,24 +22,9 @@ const MAX_ELEMENTS: usize = 10_000;
 /// What was seen of one route's pairs that differ.
 #[derive(Clone, Debug, Default)]
 pub struct Lessons {
-    fields: BTreeMap<String, Field>,
+    fields: BTreeMap<String, Differences>,
     arrays: BTreeMap<String, Elements>,
     pairs: u64,
-}
-
-/// What was seen of one generalised path.
-#[derive(Clone, Copy, Debug, Default)]
-struct Field {
-    /// Pairs that differ here.
-    pairs: u64,
-    /// Of these, pairs in which nothing but the order of elements differs here.
-    reordered: u64,
-    /// Of these, pairs in which all that differs here are numbers.
-    numbers: u64,
-    /// Of these, pairs in which all values that differ here have the same shape on both sides.
-    in_shape: u64,
-    /// The power of ten that no two numbers were further apart than.
-    decade: Option<i16>,
 }
 
 /// What was seen of the elements of one array.
@@ -60,21 +46,6 @@ pub struct Advice {
     pub path: String,
     /// What speaks for it, for people.
     pub evidence: String,
-}
-
-/// Which rule.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Rule {
-    /// `unordered`.
-    Unordered,
-    /// `match_by`, with the name or names.
-    MatchBy(Vec<String>),
-    /// `tolerance`, with the amount: a power of ten.
-    Tolerance(i16),
-    /// `shape`.
-    Shape,
-    /// `ignore`.
-    Ignore,
 }
 
 /// What is known of a field's differences.
@@ -103,9 +74,8 @@ impl Lessons {
                 continue;
             }
             arrays.extend(array_above(divergence));
-            let same: Vec<_> = found.iter().filter(|other| other.path == *path).collect();
             if let Some(field) = entry(&mut self.fields, path) {
-                field.remember(&same);
+                field.remember(found.iter().filter(|other| other.path == *path));
             }
         }
         for array in arrays {
@@ -128,6 +98,13 @@ impl Lessons {
         self.pairs
     }
 
+    /// The names that tell the elements of an array apart, if some are known.
+    #[must_use]
+    pub fn identity(&self, array: &str) -> Option<&[String]> {
+        let elements = self.arrays.get(array)?;
+        elements.fields.first().map(Vec::as_slice)
+    }
+
     /// What is proposed, arrays first. `noise` tells what is known of a path.
     #[must_use]
     pub fn advice(&self, noise: impl Fn(&str) -> Known) -> Vec<Advice> {
@@ -146,32 +123,28 @@ impl Lessons {
             let noise = noise(path);
             // Elements that are paired wrongly differ in everything: first their order, and then a second look.
             if noise.is_noise && !ordered.iter().any(below) {
-                advice.push(field.harmless(path, noise.checks));
+                advice.push(harmless(field, path, noise.checks));
             }
         }
         advice
     }
 
-    fn order(&self, path: &str, field: &Field) -> Advice {
+    fn order(&self, path: &str, field: &Differences) -> Advice {
         let share = field.reordered as f64 / field.pairs.max(1) as f64 * 100.0;
         let order = format!(
             "{share:.0} % of the {} pairs that differ here differ in order only",
             field.pairs
         );
-        let name = self
-            .arrays
-            .get(path)
-            .and_then(|elements| Some((elements.fields.first()?, elements.seen)));
-        let (rule, evidence) = match name {
-            Some((names, seen)) => (
-                Rule::MatchBy(names.clone()),
-                format!(
-                    "{order}; \"{}\" is unique in each array, of {seen} elements",
-                    names.join("\" with \"")
-                ),
-            ),
-            None => (Rule::Unordered, order),
+        let identity = self.identity(path);
+        let evidence = match identity {
+            Some(names) => {
+                let seen = self.arrays.get(path).map_or(0, |elements| elements.seen);
+                let names = names.join("\" with \"");
+                format!("{order}; \"{names}\" is unique in each array, of {seen} elements")
+            }
+            None => order,
         };
+        let rule = Rule::of_order(identity);
         Advice {
             rule,
             path: path.to_owned(),
@@ -180,44 +153,24 @@ impl Lessons {
     }
 }
 
-impl Field {
-    fn remember(&mut self, same: &[&Divergence]) {
-        self.pairs += 1;
-        let all = |holds: fn(&Divergence) -> bool| same.iter().all(|one| holds(one));
-        self.reordered += u64::from(all(|one| one.change.form == Form::Reordered));
-        self.numbers += u64::from(all(|one| one.change.decade.is_some()));
-        self.in_shape += u64::from(all(|one| one.seen[0].shape == one.seen[1].shape));
-        let decade = same.iter().filter_map(|one| one.change.decade).max();
-        self.decade = self.decade.max(decade);
-    }
-
-    /// The narrowest rule that covers all that was seen of a field that is noise.
-    fn harmless(&self, path: &str, checks: u64) -> Advice {
-        let noise = format!("noise in {checks} checks");
-        let pairs = self.pairs;
-        let (rule, evidence) = match self.decade {
-            // A tolerance of a whole unit and more would hide what counts.
-            Some(decade) if self.numbers == pairs && decade <= -1 => (
-                Rule::Tolerance(decade),
-                format!("{noise}; 1e{decade} covers all {pairs} differences"),
-            ),
-            _ if self.in_shape == pairs => (
-                Rule::Shape,
-                format!("{noise}; the shape is the same in all {pairs} pairs that differ here"),
-            ),
-            _ => (
-                Rule::Ignore,
-                format!(
-                    "{noise}; nothing narrower holds: the shape differs in {} of {pairs} pairs",
-                    pairs - self.in_shape
-                ),
-            ),
-        };
-        Advice {
-            rule,
-            path: path.to_owned(),
-            evidence,
+/// The narrowest rule that covers all that was seen of a field that is noise.
+fn harmless(field: &Differences, path: &str, checks: u64) -> Advice {
+    let (noise, pairs) = (format!("noise in {checks} checks"), field.pairs);
+    let rule = field.rule(false);
+    let evidence = match &rule {
+        Rule::Tolerance(decade) => format!("{noise}; 1e{decade} covers all {pairs} differences"),
+        Rule::Shape => {
+            format!("{noise}; the shape is the same in all {pairs} pairs that differ here")
         }
+        Rule::Ignore | Rule::Unordered | Rule::MatchBy(_) => format!(
+            "{noise}; nothing narrower holds: the shape differs in {} of {pairs} pairs",
+            pairs - field.in_shape
+        ),
+    };
+    Advice {
+        rule,
+        path: path.to_owned(),
+        evidence,
     }
 }
 
@@ -332,7 +285,10 @@ fn array_above(divergence: &Divergence) -> Option<&str> {
     Some(&divergence.path[..divergence.path.rfind("[*]")?])
 }
 
-fn entry<'m>(fields: &'m mut BTreeMap<String, Field>, path: &str) -> Option<&'m mut Field> {
+fn entry<'m>(
+    fields: &'m mut BTreeMap<String, Differences>,
+    path: &str,
+) -> Option<&'m mut Differences> {
     if fields.len() >= MAX_FIELDS && !fields.contains_key(path) {
         return None;
     }

@@ -7,7 +7,8 @@
 //! `effort` what may be spent. `lockstep` stands before all that: it knows most equal answers with one document, reading the other beside it.
 //!
 //! A mismatch may be asked again: [`recheck`] says what that has shown, and [`noise`] what a route's paths do by themselves, as far as many outcomes can
-//! tell: by [`shape`], and as rates of the [`trials`] that there were. [`docket`] puts all of it in order: a pair's way through the judgement.
+//! tell: by [`shape`], and as rates of the [`trials`] that there were. [`docket`] puts all of it in order: a pair's way through the judgement. [`proposal`] says which rule would
+//! cover differences, if they were harmless: for noise ([`lesson`]) and for causes.
 
 mod align;
 pub mod body;
@@ -26,6 +27,7 @@ pub mod media;
 pub mod noise;
 mod parts;
 mod patch;
+pub mod proposal;
 pub mod recheck;
 pub mod rules;
 mod sequence;

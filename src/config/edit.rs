@@ -5,7 +5,7 @@
 
 mod rules;
 
-pub use rules::{Rule, RuleValue, add_rule};
+pub use rules::{Rule, RuleValue, add_rule, silencing};
 
 use crate::config::problem::Lines;
 use crate::config::words;

@@ -186,6 +186,7 @@ mod tests {
     use crate::compare::cause::marks;
     use crate::compare::{Rules, compare_documents};
     use crate::config;
+    use crate::config::edit::silencing;
     use crate::store::mismatch::tests::row;
     use std::path::Path;
 
@@ -277,7 +278,7 @@ mod tests {
             (
                 r#"{"a":1.234}"#,
                 r#"{"a":1.23}"#,
-                r#"compare.tolerance = { "$.a" = 1e-2 }"#,
+                r#"compare.tolerance = { "$.a" = 0.01 }"#,
             ),
             (
                 r#"{"a b\"":"x"}"#,
@@ -289,16 +290,16 @@ mod tests {
                 r#"[{"a":12}]"#,
                 r#"compare.ignore = ["$[*].a"]"#,
             ),
+            (
+                r#"{"a":"x1"}"#,
+                r#"{"a":"y2"}"#,
+                "compare.shape = [\"$.a\"]",
+            ),
         ] {
             let causes = Causes::default();
             add(&causes, "r", 1, old, new);
-            let rule = causes
-                .list(None, &|_| 1)
-                .remove(0)
-                .causes
-                .remove(0)
-                .rule
-                .unwrap();
+            let silence = causes.list(None, &|_| 1).remove(0).causes.remove(0).silence;
+            let rule = silencing(&silence.unwrap());
             assert_eq!(rule, expected);
             let text = format!(
                 "[migration]\nname = \"a\"\n[old]\nurl = \"http://127.0.0.1:1\"\n[new]\nurl = \"http://127.0.0.1:2\"\n\
@@ -314,6 +315,6 @@ mod tests {
         }
         let causes = Causes::default();
         add(&causes, "r", 1, "[]", "{}");
-        assert_eq!(causes.list(None, &|_| 1).remove(0).causes[0].rule, None);
+        assert_eq!(causes.list(None, &|_| 1).remove(0).causes[0].silence, None);
     }
 }

@@ -117,7 +117,7 @@ fn many_mismatches_are_a_few_causes(workers: usize) {
                 20,
                 "open",
                 [1],
-                "compare.tolerance = { \"$.price\" = 1e0 }"
+                "compare.tolerance = { \"$.price\" = 1.0 }"
             ]),
         ]
     );

@@ -65,7 +65,8 @@ impl<E: Clone> Book<E> {
     pub fn add(&mut self, seen: &Seen<'_, E>, room: usize) {
         self.mismatches += 1;
         let mut set = 0_u128;
-        for divergence in seen.divergences.iter().take(OF_ONE) {
+        let mut places = [usize::MAX; OF_ONE];
+        for (divergence, at) in seen.divergences.iter().zip(&mut places) {
             let mark = Mark::of(divergence);
             let known = self.place(mark);
             let place = known.or_else(|| self.make(mark.whole, divergence, room, set));
@@ -81,9 +82,15 @@ impl<E: Clone> Book<E> {
                     gap => 1.0 / f64::from(gap),
                 };
             }
-            let decade = &mut self.entries[place].decade;
-            *decade = divergence.change.decade.max(*decade);
+            *at = place;
             self.watch(place, mark, divergence);
+        }
+        for (index, place) in places.iter().enumerate() {
+            if *place != usize::MAX && !places[..index].contains(place) {
+                let all = seen.divergences.iter().zip(&places);
+                let same = all.filter(|(_, at)| *at == place).map(|(one, _)| one);
+                self.entries[*place].differences.remember(same);
+            }
         }
         self.tally.add(set);
     }

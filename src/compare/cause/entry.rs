@@ -2,6 +2,7 @@
 
 use crate::compare::cause::sketch::Keys;
 use crate::compare::change::Change;
+use crate::compare::proposal::Differences;
 use crate::compare::{Divergence, Kind};
 
 /// Examples that are kept of a cause: the latest.
@@ -35,8 +36,8 @@ pub(super) struct Entry<E> {
     pub(super) constant: bool,
     /// Pairs that have it.
     pub(super) pairs: u64,
-    /// The power of ten that its numbers are not further apart than.
-    pub(super) decade: Option<i16>,
+    /// What its values looked like.
+    pub(super) differences: Differences,
     /// How many whole numbers would be off by one, or 0, if they differed by chance: the sum of 1 / gap.
     pub(super) chance: f64,
     pub(super) first: i64,
@@ -54,7 +55,7 @@ impl<E: Clone> Entry<E> {
             kind: divergence.kind,
             change: divergence.change,
             constant: false,
-            decade: None,
+            differences: Differences::default(),
             pairs: 0,
             chance: 0.0,
             first: i64::MAX,
@@ -85,7 +86,7 @@ impl<E: Clone> Entry<E> {
             kind: self.kind,
             change: self.change,
             constant: true,
-            decade: self.decade,
+            differences: self.differences,
             pairs,
             chance: 0.0,
             first: self.first,

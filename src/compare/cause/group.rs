@@ -11,6 +11,7 @@ use crate::compare::cause::id::{CauseId, Mark, OF_ONE};
 use crate::compare::cause::rule;
 use crate::compare::cause::settle::{self, Strand};
 use crate::compare::cause::sketch::Keys;
+use crate::compare::proposal::Silence;
 use crate::compare::{Divergence, Kind};
 use std::collections::{BTreeMap, HashSet};
 
@@ -39,8 +40,8 @@ pub struct Cause<E> {
     pub generations: Vec<u64>,
     /// The latest that were seen, oldest first.
     pub examples: Vec<E>,
-    /// The line of the route that would silence it, if one can.
-    pub rule: Option<String>,
+    /// What would silence it, if something can.
+    pub silence: Option<Silence>,
     marks: Vec<u64>,
 }
 
@@ -189,7 +190,7 @@ fn cause<E: Clone + PartialEq>(book: &Book<E>, mut strands: Vec<Strand>) -> Caus
         .position(|strand| strand.pairs * 2 >= most)
         .unwrap_or(0);
     let id = strands[named].id;
-    let rule = rule::rule(&strands);
+    let silence = rule::silence(&strands);
     let aliases = strands
         .iter()
         .flat_map(|strand| strand.aliases.iter().copied().chain([strand.id]))
@@ -228,7 +229,7 @@ fn cause<E: Clone + PartialEq>(book: &Book<E>, mut strands: Vec<Strand>) -> Caus
         last_seen: i64::MIN,
         generations: Vec::new(),
         examples: Vec::new(),
-        rule,
+        silence,
         marks: places
             .iter()
             .map(|&place| book.entries[place].hash)

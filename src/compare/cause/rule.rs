@@ -1,46 +1,44 @@
-//! The line of a route that would silence a cause. Whether it is harmless is not for a program to say.
+//! What would silence a cause. Whether it is harmless is not for a program to say.
 
 use crate::compare::Kind;
 use crate::compare::cause::settle::Strand;
+use crate::compare::proposal::{Differences, Rule, Silence};
 use crate::json::FieldPath;
+use std::collections::BTreeMap;
 
-/// A line of TOML for the route's table; `None` where no rule can silence it, or none that would not silence everything.
-pub(super) fn rule(strands: &[Strand]) -> Option<String> {
-    if let Some(name) = strands
-        .iter()
-        .find_map(|strand| strand.path.strip_prefix("header:"))
-    {
-        // The list says which fields are compared: the one to leave out is not in it.
-        return (strands.len() == 1)
-            .then(|| format!("compare.headers = []    # or a list without \"{name}\""));
+/// The narrowest that does; `None` where no rule can silence it, or none that would not silence everything.
+pub(super) fn silence(strands: &[Strand]) -> Option<Silence> {
+    let header = |strand: &Strand| strand.path.strip_prefix("header:").map(str::to_owned);
+    if let Some(name) = strands.iter().find_map(header) {
+        return (strands.len() == 1).then_some(Silence::Header(name));
     }
     if strands.iter().any(|strand| !is_path(&strand.path)) {
         let same_class = strands.iter().all(|strand| is_of_one_class(&strand.shape));
-        return same_class.then(|| "compare.status = \"class\"".to_owned());
+        return same_class.then_some(Silence::StatusClass);
     }
     let nulls = |strand: &Strand| matches!(&*strand.shape, "null_to_absent" | "absent_to_null");
     if strands.iter().all(nulls) {
-        return Some("compare.null_is_absent = true".to_owned());
+        return Some(Silence::NullIsAbsent);
     }
-    let near = |strand: &Strand| matches!(&*strand.shape, "rounding" | "precision" | "off_by_one");
-    let tolerances = strands.iter().map(|strand| {
-        let decade = strand.decade.filter(|_| near(strand))?;
-        Some(format!("{} = 1e{decade}", quoted(&strand.path)))
-    });
-    if let Some(tolerances) = tolerances.collect::<Option<Vec<_>>>() {
-        return Some(format!(
-            "compare.tolerance = {{ {} }}",
-            tolerances.join(", ")
-        ));
+    let mut paths: BTreeMap<&str, Vec<&Strand>> = BTreeMap::new();
+    for strand in strands {
+        paths.entry(&strand.path).or_default().push(strand);
     }
-    let key = if strands.iter().all(|strand| strand.kind == Kind::Order) {
-        "unordered"
-    } else {
-        "ignore"
-    };
-    let mut paths: Vec<_> = strands.iter().map(|strand| quoted(&strand.path)).collect();
-    paths.dedup();
-    Some(format!("compare.{key} = [{}]", paths.join(", ")))
+    let rules = paths
+        .into_iter()
+        .map(|(path, strands)| (path.to_owned(), rule(&strands)));
+    Some(Silence::Paths(rules.collect()))
+}
+
+/// The rule for one path.
+fn rule(strands: &[&Strand]) -> Rule {
+    if strands.iter().all(|strand| strand.kind == Kind::Order) {
+        return Rule::of_order(None);
+    }
+    let near = |strand: &&Strand| matches!(&*strand.shape, "rounding" | "precision" | "off_by_one");
+    let seen = strands.iter().map(|strand| strand.differences);
+    let seen = seen.fold(Differences::default(), Differences::join);
+    seen.rule(strands.iter().all(near))
 }
 
 /// Whether a path is one that rules may have: not a place outside the document, nor one that was cut, nor the whole document.
@@ -53,21 +51,4 @@ fn is_of_one_class(shape: &str) -> bool {
     shape
         .split_once("_to_")
         .is_some_and(|(old, new)| old.len() == 3 && new.len() == 3 && old[..1] == new[..1])
-}
-
-/// A text as TOML writes it.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if letter.is_control() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(letter)))
-            }
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
 }

@@ -10,6 +10,7 @@ use crate::compare::cause::constant::{Candidates, MOST as CONSTANTS};
 use crate::compare::cause::entry::Entry;
 use crate::compare::cause::id::CauseId;
 use crate::compare::change::{Form, Trait, Traits, Type};
+use crate::compare::proposal::Differences;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -26,8 +27,8 @@ pub(super) struct Strand {
     /// Names by which it went while less was known of it.
     pub(super) aliases: Vec<CauseId>,
     pub(super) pairs: u64,
-    /// The power of ten that its numbers are not further apart than.
-    pub(super) decade: Option<i16>,
+    /// What its values looked like.
+    pub(super) differences: Differences,
 }
 
 /// A path, how it differs, and the types of its values.
@@ -199,10 +200,8 @@ fn shapeless(form: Form) -> &'static str {
 
 fn strand<E>(book: &Book<E>, marks: u128, shape: &str) -> Strand {
     let places = (0..book.entries.len()).filter(|place| marks & (1 << place) != 0);
-    let decade = places
-        .clone()
-        .filter_map(|place| book.entries[place].decade)
-        .max();
+    let seen = places.clone().map(|place| book.entries[place].differences);
+    let differences = seen.fold(Differences::default(), Differences::join);
     let most = places
         .clone()
         .max_by_key(|&place| book.entries[place].pairs)
@@ -223,7 +222,7 @@ fn strand<E>(book: &Book<E>, marks: u128, shape: &str) -> Strand {
         id,
         aliases: names.filter(|name| *name != id).collect(),
         pairs: book.tally.any(marks, (most, entry.pairs)),
-        decade,
+        differences,
     }
 }
 

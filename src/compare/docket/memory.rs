@@ -156,6 +156,12 @@ impl Docket {
         noise.map_or_else(Vec::new, |noise| noise.reports(now))
     }
 
+    /// The names that tell the elements of an array apart, if some are known.
+    #[must_use]
+    pub fn identity(&self, array: &str) -> Option<Vec<String>> {
+        self.lessons.identity(array).map(<[String]>::to_vec)
+    }
+
     /// How many pairs have differed, and the rules that their differences call for.
     #[must_use]
     pub fn advice(&self, now: Duration) -> (u64, Vec<Advice>) {

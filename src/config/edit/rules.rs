@@ -1,6 +1,8 @@
 //! Rules that are added to a route's `compare`, beside those that are there.
 
 use super::{EditError, Found, Splice, find_route, parse, set, set_inline};
+use crate::compare::proposal::{self, Silence};
+use std::collections::BTreeSet;
 use toml_edit::{Array, Item, TableLike, Value};
 
 /// One rule more.
@@ -51,6 +53,32 @@ impl RuleValue {
 }
 
 impl Rule {
+    /// The rule that is proposed for a path.
+    #[must_use]
+    pub fn proposed(path: &str, rule: &proposal::Rule) -> Self {
+        let path = path.to_owned();
+        let list = |list, path| Self::Path { list, path };
+        match rule {
+            proposal::Rule::Unordered => list("unordered", path),
+            proposal::Rule::Shape => list("shape", path),
+            proposal::Rule::Ignore => list("ignore", path),
+            proposal::Rule::MatchBy(names) => Self::Entry {
+                table: "match_by",
+                path,
+                value: match &names[..] {
+                    [name] => RuleValue::Name(name.clone()),
+                    names => RuleValue::Names(names.to_vec()),
+                },
+            },
+            // A power of ten as it is written, not as it is computed.
+            proposal::Rule::Tolerance(decade) => Self::Entry {
+                table: "tolerance",
+                path,
+                value: RuleValue::Number(format!("1e{decade}").parse().unwrap_or(0.0)),
+            },
+        }
+    }
+
     /// The key of `compare` that it belongs to.
     #[must_use]
     pub fn key(&self) -> &'static str {
@@ -71,9 +99,45 @@ impl Rule {
     /// The rule as a value of its own.
     #[must_use]
     pub fn literal(&self) -> String {
+        self.enclose(&self.addition())
+    }
+
+    /// A value of the rule's key that consists of this.
+    fn enclose(&self, additions: &str) -> String {
         match self {
-            Self::Path { .. } => format!("[{}]", self.addition()),
-            Self::Entry { .. } => format!("{{ {} }}", self.addition()),
+            Self::Path { .. } => format!("[{additions}]"),
+            Self::Entry { .. } => format!("{{ {additions} }}"),
+        }
+    }
+}
+
+/// The lines of a route's table that would silence a cause.
+#[must_use]
+pub fn silencing(silence: &Silence) -> String {
+    match silence {
+        // The list says which fields are compared: the one to leave out is not in it.
+        Silence::Header(name) => {
+            format!(
+                "compare.headers = []    # or a list without {}",
+                quoted(name)
+            )
+        }
+        Silence::StatusClass => "compare.status = \"class\"".to_owned(),
+        Silence::NullIsAbsent => "compare.null_is_absent = true".to_owned(),
+        Silence::Paths(paths) => {
+            let rules: Vec<_> = paths
+                .iter()
+                .map(|(path, rule)| Rule::proposed(path, rule))
+                .collect();
+            let keys: BTreeSet<_> = rules.iter().map(Rule::key).collect();
+            let line = |key: &str| {
+                let mut same = rules.iter().filter(|rule| rule.key() == key).peekable();
+                let first = same.peek().copied();
+                let additions: Vec<_> = same.map(Rule::addition).collect();
+                let value = first.map(|rule| rule.enclose(&additions.join(", ")));
+                format!("compare.{key} = {}", value.unwrap_or_default())
+            };
+            keys.into_iter().map(line).collect::<Vec<_>>().join("\n")
         }
     }
 }
@@ -317,5 +381,35 @@ mod tests {
                 "{a}compare = {{ match_by = {{ \"$.tags\" = \"name\", \"$.items\" = [\"kind\", \"no\"] }} }} # why\n"
             ),
         );
+    }
+
+    #[test]
+    fn what_silences_a_cause_is_a_line_for_each_key() {
+        use proposal::Rule as Proposed;
+        let paths = [
+            ("$.b", Proposed::Shape),
+            ("$.a", Proposed::MatchBy(vec!["id".to_owned()])),
+            ("$.c", Proposed::Shape),
+            ("$.d", Proposed::Tolerance(-6)),
+        ];
+        let paths = paths.map(|(path, rule)| (path.to_owned(), rule));
+        for (silence, expected) in [
+            (
+                Silence::Paths(paths.to_vec()),
+                "compare.match_by = { \"$.a\" = \"id\" }\ncompare.shape = [\"$.b\", \"$.c\"]\ncompare.tolerance = { \"$.d\" = 1e-6 }",
+            ),
+            (
+                Silence::Header("etag".to_owned()),
+                "compare.headers = []    # or a list without \"etag\"",
+            ),
+            (Silence::StatusClass, "compare.status = \"class\""),
+            (Silence::NullIsAbsent, "compare.null_is_absent = true"),
+        ] {
+            let lines = silencing(&silence);
+            assert_eq!(lines, expected);
+            let text = format!("{HEAD}[[route]]\nname = \"a\"\nmatch = \"GET /a\"\n{lines}\n");
+            let loaded = load(&text, Path::new("/srv"), &|_| None);
+            assert!(loaded.settings.is_some(), "{text}\n{:?}", loaded.problems);
+        }
     }
 }
