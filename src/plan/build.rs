@@ -5,6 +5,7 @@
 use crate::compare::Rules;
 use crate::config::Settings;
 use crate::config::settings::{Again, Fallback, Noise, Route, Shadow};
+use crate::json::FieldPath;
 use crate::plan::judging::Judging;
 use crate::redact;
 use crate::route::bucket::{Salt, Share};
@@ -241,6 +242,7 @@ impl RoutePlan {
             read: route.read,
         };
         let metrics = telemetry.route(&route.name, route.pattern.methods());
+        metrics.name_fields(route.compare.named().map(FieldPath::as_str));
         Self {
             judging: shared.judging(&route.name, &route.compare, settings),
             again: route.again.clone(),

@@ -1,21 +1,16 @@
 //! Fields in which answers differ: the only label that comes from answers, and therefore bounded.
 //!
-//! The first [`FIELDS`] fields of a route have a row each; whatever comes later, or is longer than [`LENGTH`], counts as `other`.
+//! Fields of a route that have a name ([`Labels`]) have a row each; all others count as `other`.
 //! Behind a mutex, because only the lab counts here.
 
+use crate::compare::trials::Labels;
+use crate::compare::trials::labels::OTHER;
 use crate::compare::{Divergence, Kind};
 use crate::telemetry::cells::CounterCell;
 use crate::telemetry::labels::Label;
 use crate::telemetry::page::Series;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Fields of a route that have rows of their own.
-pub(super) const FIELDS: usize = 50;
-/// Bytes of a field's name beyond which it is `other`.
-pub(super) const LENGTH: usize = 512;
-/// The row of all other fields. No field has this name: they begin with `$`, or are `status`, `body`, `header:NAME`.
-pub(super) const OTHER: &str = "other";
 
 const KINDS: usize = Kind::ALL.len();
 
@@ -33,7 +28,13 @@ pub struct FieldCount {
 /// Rows of fields.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    rows: Mutex<Vec<Row>>,
+    rows: Mutex<Rows>,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    labels: Labels,
+    rows: Vec<Row>,
 }
 
 #[derive(Debug)]
@@ -43,11 +44,15 @@ struct Row {
 }
 
 impl Fields {
+    /// Keeps room for fields that the rules know by now.
+    pub(super) fn reserve<'a>(&self, named: impl Iterator<Item = &'a str>) {
+        self.lock().labels.reserve(named);
+    }
+
     /// Counts one field and kind.
     pub(super) fn count(&self, field: &str, kind: Kind) {
         let mut rows = self.lock();
-        let place = place(&mut rows, field);
-        rows[place].kinds[kind.index()].increment();
+        rows.row(field).kinds[kind.index()].increment();
     }
 
     /// Counts a pair's differences, once for each row and kind.
@@ -55,9 +60,9 @@ impl Fields {
         let mut rows = self.lock();
         let mut counted = HashSet::new();
         for divergence in found {
-            let place = place(&mut rows, &divergence.path);
-            if counted.insert((place, divergence.kind)) {
-                rows[place].kinds[divergence.kind.index()].increment();
+            let row = rows.row(&divergence.path);
+            if counted.insert((Arc::clone(&row.field), divergence.kind)) {
+                row.kinds[divergence.kind.index()].increment();
             }
         }
     }
@@ -65,7 +70,7 @@ impl Fields {
     /// Everything counted, most first.
     pub(super) fn counts(&self) -> Vec<FieldCount> {
         let mut counts = Vec::new();
-        for row in self.lock().iter() {
+        for row in &self.lock().rows {
             for kind in Kind::ALL {
                 let count = row.kinds[kind.index()].value();
                 if count > 0 {
@@ -88,7 +93,7 @@ impl Fields {
 
     /// The series of what was seen.
     pub(super) fn write(&self, route: &str, series: &mut Series<'_>) {
-        for row in self.lock().iter() {
+        for row in &self.lock().rows {
             for kind in Kind::ALL {
                 let count = row.kinds[kind.index()].value();
                 if count > 0 {
@@ -103,31 +108,25 @@ impl Fields {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Row>> {
+    fn lock(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The row of a field, made where there is none and room for one.
-fn place(rows: &mut Vec<Row>, field: &str) -> usize {
-    if let Some(place) = rows.iter().position(|row| &*row.field == field) {
-        return place;
-    }
-    let own = rows.iter().filter(|row| &*row.field != OTHER).count();
-    let name = if own < FIELDS && field.len() <= LENGTH {
-        field
-    } else {
-        OTHER
-    };
-    rows.iter()
-        .position(|row| &*row.field == name)
-        .unwrap_or_else(|| {
-            rows.push(Row {
+impl Rows {
+    /// The row of a field, made where there is none.
+    fn row(&mut self, field: &str) -> &mut Row {
+        let name = if self.labels.has(field) { field } else { OTHER };
+        let place = self.rows.iter().position(|row| &*row.field == name);
+        let place = place.unwrap_or_else(|| {
+            self.rows.push(Row {
                 field: name.into(),
                 kinds: Default::default(),
             });
-            rows.len() - 1
-        })
+            self.rows.len() - 1
+        });
+        &mut self.rows[place]
+    }
 }
 
 #[cfg(test)]
@@ -135,6 +134,7 @@ mod tests {
     use super::*;
     use crate::compare::change::Form;
     use crate::compare::shape::Seen;
+    use crate::compare::trials::labels::{LABELS, LENGTH};
 
     fn divergence(path: &str, at: &str, kind: Kind) -> Divergence {
         Divergence {
@@ -171,7 +171,7 @@ mod tests {
         fields.count_pair(&many);
         fields.count_pair(&many[..1]);
         let counts = fields.counts();
-        assert_eq!(counts.len(), FIELDS + 1);
+        assert_eq!(counts.len(), LABELS + 1);
         assert_eq!((&*counts[0].field, counts[0].count), ("$.f0", 2));
         let other: Vec<_> = counts.iter().filter(|c| &*c.field == OTHER).collect();
         assert_eq!(other.len(), 1);
@@ -182,12 +182,28 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_the_rules_name_has_a_row_however_late_it_comes() {
+        let fields = Fields::default();
+        fields.reserve(["$.rule"].into_iter());
+        for n in 0..LABELS {
+            fields.count(&format!("$.f{n}"), Kind::Type);
+        }
+        fields.count("$.rule", Kind::Type);
+        let counts = fields.counts();
+        let count = |name: &str| counts.iter().filter(|row| &*row.field == name).count();
+        assert_eq!(
+            (count("$.rule"), count(OTHER), counts.len()),
+            (1, 1, LABELS + 1)
+        );
+    }
+
+    #[test]
     fn a_field_with_an_endless_name_is_other_and_leaves_the_rows_to_others() {
         let fields = Fields::default();
         fields.count(&format!("$.{}", "x".repeat(LENGTH)), Kind::Type);
-        for n in 0..FIELDS {
+        for n in 0..LABELS {
             fields.count(&format!("$.f{n}"), Kind::Type);
         }
-        assert_eq!(fields.counts().len(), FIELDS + 1);
+        assert_eq!(fields.counts().len(), LABELS + 1);
     }
 }

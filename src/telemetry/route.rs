@@ -175,7 +175,7 @@ impl RouteMetrics {
         self.dropped[reason.index()].increment();
     }
 
-    // ---- the lab
+    // ---- the lab, and settings
 
     /// A copy was taken up for a side. It must end in [`Self::verdict`].
     pub fn shadow_request(&self, side: Side) {
@@ -208,12 +208,15 @@ impl RouteMetrics {
         self.fields.count(field, kind);
     }
 
+    /// Fields that the route's rules name keep their names among all that differ.
+    pub fn name_fields<'a>(&self, named: impl Iterator<Item = &'a str>) {
+        self.fields.reserve(named);
+    }
+
     /// A pair's differences, counted once for each field and kind. Takes a lock.
     pub fn divergences(&self, found: &[Divergence]) {
         self.fields.count_pair(found);
     }
-
-    // ---- settings
 
     /// The share of reads that new serves, 0..=1.
     pub fn set_share(&self, share: f64) {

@@ -26,11 +26,17 @@ impl Labels {
     /// Names with room for those that the rules know.
     #[must_use]
     pub fn new<'a>(named: impl IntoIterator<Item = &'a str>) -> Self {
-        let named = named.into_iter().filter(|name| name.len() <= LENGTH);
-        Self {
-            given: BTreeSet::new(),
-            reserved: named.take(LABELS).map(Into::into).collect(),
-        }
+        let mut labels = Self::default();
+        labels.reserve(named);
+        labels
+    }
+
+    /// Keeps room for those that the rules know by now, as far as there is any. Names that were given stay.
+    pub fn reserve<'a>(&mut self, named: impl IntoIterator<Item = &'a str>) {
+        let is_new = |name: &&str| name.len() <= LENGTH && !self.given.contains(*name);
+        let named = named.into_iter().filter(is_new);
+        let room = LABELS - self.given.len();
+        self.reserved = named.take(room).map(Into::into).collect();
     }
 
     /// Whether a path has a name; it gets one if there is one left.
@@ -67,6 +73,18 @@ mod tests {
         );
         assert!(labels.has("$.rule") && labels.has("$.f0") && !labels.has("$.f59"));
         assert!(!Labels::default().has(&"x".repeat(LENGTH + 1)));
+    }
+
+    #[test]
+    fn other_rules_reserve_what_is_left() {
+        let mut labels = Labels::new(["$.before"]);
+        let paths: Vec<String> = (0..LABELS).map(|n| format!("$.f{n}")).collect();
+        assert!(paths[..LABELS - 2].iter().all(|path| labels.has(path)));
+        labels.reserve(["$.f0", "$.now", "$.later"]);
+        assert!(!labels.has("$.before") && !labels.has(&paths[LABELS - 2]));
+        assert!(labels.has("$.later") && labels.has("$.now") && labels.has("$.f0"));
+        labels.reserve(["$.none"]);
+        assert!(!labels.has("$.none"));
     }
 
     #[test]
