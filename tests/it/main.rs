@@ -19,6 +19,7 @@ mod clock;
 mod commands;
 mod corpus;
 mod demo;
+mod differential;
 mod drain;
 mod endpoints;
 mod expect;
