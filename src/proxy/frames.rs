@@ -100,6 +100,25 @@ impl Scanner {
         (self.have > 0 || self.rest > 0) && !(self.have >= 4 && self.begun[3] == DATA)
     }
 
+    /// Whether nothing of the next frame has come.
+    pub(super) fn is_between(&self) -> bool {
+        self.rest == 0 && (self.have == 0 || self.is_known())
+    }
+
+    /// How many of these bytes, which come next, are of the frame that is passing, or of the next one.
+    pub(super) fn of_frame(&self, bytes: &[u8]) -> usize {
+        let left = match bytes {
+            _ if self.rest > 0 => self.rest,
+            [first, second, third, ..] if self.is_between() && bytes.len() >= HEAD => {
+                HEAD + u32::from_be_bytes([0, *first, *second, *third]) as usize
+            }
+            _ if self.is_between() => HEAD,
+            // Its head, and then of its payload what is told with it.
+            _ => self.wanted() - self.have,
+        };
+        left.min(bytes.len())
+    }
+
     /// Takes bytes that pass, and tells what they are.
     pub(super) fn pass(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Passing<'_>)) {
         loop {
@@ -221,6 +240,41 @@ pub(super) mod tests {
             ];
             assert_eq!(told, expected, "{step}");
             assert!(!scanner.is_in_frame());
+        }
+    }
+
+    #[test]
+    fn frames_are_taken_apart_wherever_they_are_cut() {
+        let frames = [
+            frame(SETTINGS, 0, 0, &[]),
+            frame(HEADERS, END_HEADERS, 1, b"abc"),
+            frame(DATA, 0, 1, &[7; 300]),
+            frame(DATA, END_STREAM, 1, b"x"),
+            frame(RST_STREAM, 0, 3, b"1234"),
+        ];
+        let ends: Vec<usize> = frames
+            .iter()
+            .scan(7, |end, frame| {
+                *end += frame.len();
+                Some(*end)
+            })
+            .collect();
+        let bytes = [b"preface".to_vec(), frames.concat()].concat();
+        for step in [1, 2, 3, 8, 9, 10, 11, 100, bytes.len()] {
+            let mut scanner = Scanner::after(7);
+            let (mut at, mut between) = (0, Vec::new());
+            for mut piece in bytes.chunks(step) {
+                while !piece.is_empty() {
+                    let (frame, rest) = piece.split_at(scanner.of_frame(piece));
+                    assert!(!frame.is_empty());
+                    scanner.pass(frame, |_| {});
+                    (at, piece) = (at + frame.len(), rest);
+                    if scanner.is_between() {
+                        between.push(at);
+                    }
+                }
+            }
+            assert_eq!(between, [&[7], &ends[..]].concat(), "{step}");
         }
     }
 

@@ -42,12 +42,13 @@ impl Heads {
         }
     }
 
-    /// One of the client's frames begins.
-    pub(super) fn begin(&mut self, frame: Frame) {
+    /// One of the client's frames begins. Whether it begins a request.
+    pub(super) fn begin(&mut self, frame: Frame) -> bool {
+        let begins = frame.kind == HEADERS && frame.stream > self.newest;
         match frame.kind {
             HEADERS => {
                 self.stream = frame.stream;
-                if frame.stream > self.newest {
+                if begins {
                     self.newest = frame.stream;
                     self.held.push((frame.stream, 0));
                 }
@@ -58,6 +59,7 @@ impl Heads {
             _ => self.block.leave(),
         }
         self.pass(frame.known());
+        begins
     }
 
     /// Some of its payload passes.

@@ -30,6 +30,7 @@ mod socket;
 mod streams;
 mod tls;
 mod tunnel;
+mod turns;
 mod upload;
 mod worker;
 

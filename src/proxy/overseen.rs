@@ -11,12 +11,16 @@ use crate::proxy::frames::{
     SETTINGS, Scanner,
 };
 use crate::proxy::heads::Heads;
+use crate::proxy::turns::Turns;
 use crate::telemetry::{Rejected, Telemetry};
+use bytes::Bytes;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Bytes of what a client begins with (RFC 9113 §3.4).
 const PREFACE: usize = 24;
@@ -24,6 +28,11 @@ const PREFACE: usize = 24;
 /// PINGs and SETTINGS, all of which must be answered, that a client may send between two looks beyond the frames of requests and answers that pass meanwhile.
 /// One that measures its way sends a PING for some of the DATA that it gets.
 const MOST_ASKED: u32 = 1_000;
+
+/// How long requests of which none is answered keep others from beginning.
+const TURN: Duration = Duration::from_millis(25);
+/// Bytes that a request has at the least: a frame's head, and one of fields.
+const LEAST_REQUEST: usize = 10;
 
 /// What passes, by both ends of it: the I/O and the connection's looks. Both run in one task.
 #[derive(Debug)]
@@ -47,6 +56,9 @@ struct Passed {
     /// PINGs and SETTINGS since the last look, but for as many frames of requests and answers.
     asked: u32,
     heads: Heads,
+    turns: Turns,
+    /// Who reads, while the next request must not begin.
+    reader: Option<Waker>,
     /// The client has asked for more than it may.
     abused: bool,
 }
@@ -74,6 +86,8 @@ impl Oversight {
             open: Vec::new(),
             asked: 0,
             heads: Heads::new(streams),
+            turns: Turns::new(streams),
+            reader: None,
             abused: false,
         })))
     }
@@ -120,6 +134,28 @@ impl Passed {
         self.begun && (self.in_block || self.inbound.is_in_frame())
     }
 
+    /// Whether the next frame must wait, since it may begin a request that is not to begin yet.
+    fn is_held(&self) -> bool {
+        !self.turns.have_room(1) && !self.in_block && self.inbound.is_between()
+    }
+
+    /// Takes what comes, as far as requests may begin; how much that is.
+    fn take(&mut self, bytes: &[u8]) -> usize {
+        // One may have begun before, and one begin that ends behind.
+        if self.turns.have_room(2 + bytes.len() / LEAST_REQUEST) {
+            self.came(bytes);
+            return bytes.len();
+        }
+        let mut taken = 0;
+        while taken < bytes.len() && !self.is_held() {
+            let rest = &bytes[taken..];
+            let frame = &rest[..self.inbound.of_frame(rest)];
+            self.came(frame);
+            taken += frame.len();
+        }
+        taken
+    }
+
     fn came(&mut self, bytes: &[u8]) {
         self.begun = true;
         let Self {
@@ -129,6 +165,7 @@ impl Passed {
             open,
             asked,
             heads,
+            turns,
             ..
         } = self;
         inbound.pass(bytes, |passing| {
@@ -136,12 +173,15 @@ impl Passed {
                 Passing::Frame(frame) => frame,
                 Passing::Payload(payload) => return heads.pass(payload),
             };
-            heads.begin(frame);
+            if heads.begin(frame) {
+                turns.begin(frame.stream);
+            }
             match frame.kind {
                 HEADERS | CONTINUATION => *in_block = !frame.has(END_HEADERS),
                 RST_STREAM => {
                     open.retain(|(stream, _)| *stream != frame.stream);
                     heads.end(frame.stream);
+                    turns.end(frame.stream);
                 }
                 SETTINGS | PING if !frame.has(ACK) => *asked += 1,
                 _ => {}
@@ -159,6 +199,15 @@ impl Passed {
         self.abused |= self.asked > MOST_ASKED || self.heads.are_too_much();
     }
 
+    /// An error if the client has asked for more than it may.
+    fn verdict(&self) -> io::Result<()> {
+        if self.abused {
+            // Nothing is answered any more: what waits for the client may find no room.
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
+
     fn flushed(&mut self, whole: bool) {
         self.full = if whole { None } else { self.full.or(Some(0)) };
     }
@@ -170,6 +219,7 @@ impl Passed {
             telemetry,
             asked,
             heads,
+            turns,
             ..
         } = self;
         outbound.pass(bytes, |passing| {
@@ -180,6 +230,9 @@ impl Passed {
                 return;
             }
             *asked = asked.saturating_sub(1);
+            if frame.kind != DATA {
+                turns.end(frame.stream);
+            }
             if ends(frame) {
                 heads.end(frame.stream);
             }
@@ -187,6 +240,11 @@ impl Passed {
                 telemetry.process().rejected(Rejected::HeadTooLarge);
             }
         });
+        if !self.is_held()
+            && let Some(reader) = self.reader.take()
+        {
+            reader.wake();
+        }
     }
 }
 
@@ -213,6 +271,10 @@ fn follow(open: &mut Vec<(u32, u32)>, frame: Frame) -> bool {
 pub(super) struct Overseen<T> {
     inner: T,
     oversight: Arc<Oversight>,
+    /// What has come, and waits until requests may begin.
+    held: Bytes,
+    /// The end of the turn.
+    turn: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> Overseen<T> {
@@ -220,7 +282,34 @@ impl<T> Overseen<T> {
         Self {
             inner,
             oversight: Arc::clone(oversight),
+            held: Bytes::new(),
+            turn: None,
         }
+    }
+
+    /// Waits until the next frame may come.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let mut passed = self.oversight.lock();
+            if !passed.is_held() {
+                return Poll::Ready(());
+            }
+            passed.reader = Some(cx.waker().clone());
+            drop(passed);
+            let turn = self.turn.get_or_insert_with(|| Box::pin(sleep(TURN)));
+            ready!(turn.as_mut().poll(cx));
+            turn.as_mut().reset(Instant::now() + TURN);
+            self.oversight.lock().turns.next();
+        }
+    }
+
+    /// Hands over what was held, as far as requests may begin.
+    fn release(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let room = self.held.len().min(buffer.remaining());
+        let mut passed = self.oversight.lock();
+        let taken = passed.take(&self.held[..room]);
+        buffer.put_slice(&self.held.split_to(taken));
+        passed.verdict()
     }
 
     fn wrote<'a>(
@@ -253,18 +342,22 @@ impl<T: AsyncRead + Unpin> AsyncRead for Overseen<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut this.inner).poll_read(cx, buffer);
-        let came = &buffer.filled()[before..];
-        if !came.is_empty() {
-            let mut passed = this.oversight.lock();
-            passed.came(came);
-            if passed.abused {
-                // Nothing is answered any more: what waits for the client may find no room.
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-            }
+        ready!(this.poll_turn(cx));
+        if !this.held.is_empty() {
+            return Poll::Ready(this.release(buffer));
         }
-        read
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
+        let came = &buffer.filled()[before..];
+        if came.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut passed = this.oversight.lock();
+        passed.turns.came(came.len());
+        let taken = passed.take(came);
+        this.held = Bytes::copy_from_slice(&came[taken..]);
+        buffer.set_filled(before + taken);
+        Poll::Ready(passed.verdict())
     }
 }
 
@@ -305,3 +398,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Overseen<T> {
         Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

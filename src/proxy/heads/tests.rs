@@ -8,7 +8,7 @@ fn pass(heads: &mut Heads, bytes: &[u8], step: usize) {
     let mut scanner = Scanner::after(0);
     for piece in bytes.chunks(step) {
         scanner.pass(piece, |passing| match passing {
-            Passing::Frame(frame) => heads.begin(frame),
+            Passing::Frame(frame) => drop(heads.begin(frame)),
             Passing::Payload(payload) => heads.pass(payload),
         });
     }

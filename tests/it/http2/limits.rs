@@ -15,6 +15,7 @@ with_one_worker_and_with_four!(
     a_head_that_the_library_refuses_is_counted,
     heads_have_as_many_fields_as_any,
     a_hundred_requests_may_name_their_fields_again,
+    a_hundred_calls_of_a_few_bytes_all_begin,
     pings_may_come_with_what_is_asked,
     heads_that_do_not_come_whole_are_ended,
     bodies_have_the_limits_of_any,
@@ -122,6 +123,30 @@ fn a_hundred_requests_may_name_their_fields_again(workers: usize) {
         assert_eq!(client.answer(answer).unwrap().status, 200);
     }
     assert_eq!(proxy.metric("crossfade_rejected_total", &[]), 0.0);
+}
+
+/// What has sent little begins in turns, but nobody waits for a side that is not done with what came before.
+fn a_hundred_calls_of_a_few_bytes_all_begin(workers: usize) {
+    let gate = Gate::default();
+    let opened = gate.clone();
+    let backend = Backend::start(move |_| Reply::text("ok").after(&opened));
+    let proxy = start(&backend, workers, "");
+    let mut client = proxy.client();
+    // GET, http, and what is kept of path and authority, which are named by a byte from then on.
+    let texts = b"\x44\x02/a\x41\x04test".to_vec();
+    let first = [b"\x82\x86".to_vec(), texts].concat();
+    let flags = END_STREAM | END_HEADERS;
+    let more =
+        (1..100).flat_map(|number| frame(HEADERS, flags, 2 * number + 1, b"\x82\x86\xbf\xbe"));
+    let head = frame(HEADERS, flags, 1, &first);
+    client.send([preface(&[]), head, more.collect()].concat());
+    wait_until("all are with the side", || backend.count() == 100);
+    gate.open();
+    let mut answered = 0;
+    while answered < 100 {
+        let (kind, flags, _) = next_frame(&mut client);
+        answered += usize::from(kind == DATA && flags & END_STREAM != 0);
+    }
 }
 
 /// A client that measures its way sends a PING with each piece that it gets.
