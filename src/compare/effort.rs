@@ -10,6 +10,8 @@ pub(crate) struct Effort<'m> {
     steps: Cell<u64>,
     /// As many as there are for each part of the work.
     most: u64,
+    /// Operations that a patch may have.
+    operations: usize,
     memory: RefCell<&'m mut dyn Memory>,
     refused: Cell<bool>,
 }
@@ -19,6 +21,10 @@ pub(crate) struct Effort<'m> {
 const STEPS: u64 = 1_000_000;
 /// For each byte that came, before it was decoded: to look at all pairs of the elements of plain answers takes fewer, until there are more than [`STEPS`].
 const STEPS_OF_A_BYTE: u64 = 256;
+/// An operation of a patch costs what hundreds of values do, since its value is hidden and kept. Plain answers have as many bytes for each that they may have.
+const BYTES_OF_AN_OPERATION: usize = 4;
+/// Operations that any patch may have.
+const LEAST_OPERATIONS: usize = 8;
 
 impl<'m> Effort<'m> {
     /// For two answers of so many bytes as they came.
@@ -27,6 +33,7 @@ impl<'m> Effort<'m> {
         Self {
             steps: Cell::new(most),
             most,
+            operations: LEAST_OPERATIONS + came / BYTES_OF_AN_OPERATION,
             memory: RefCell::new(memory),
             refused: Cell::new(false),
         }
@@ -49,6 +56,11 @@ impl<'m> Effort<'m> {
     /// Gives back all steps, for the next part of the work.
     pub(crate) fn refill(&self) {
         self.steps.set(self.most);
+    }
+
+    /// How many operations a patch may have.
+    pub(crate) fn operations(&self) -> usize {
+        self.operations
     }
 
     /// Asks for memory that the verdict depends on: a refusal is remembered.
@@ -86,10 +98,11 @@ mod tests {
                 assert!(effort.spend(expected), "{came}");
                 effort.refill();
             }
+            effort.operations()
         };
-        check(0, 0);
-        check(100, 25_600);
-        check(3_906, 999_936);
+        assert_eq!(check(0, 0), 8);
+        assert_eq!(check(100, 25_600), 33);
+        assert_eq!(check(3_906, 999_936), 984);
         check(10_000, 1_000_000);
         check(usize::MAX, 1_000_000);
     }

@@ -1,7 +1,7 @@
 //! The RFC 6902 patch from old to new.
 //!
 //! Invariant: operations apply one after the other; their places are those of old as the operations before have left it. What is cut off (after 200
-//! operations, or where memory ends) is the end, so a truncated patch still applies.
+//! operations, fewer of answers that came in few bytes, or where memory ends) is the end, so a truncated patch still applies.
 
 use crate::compare::effort::Effort;
 use crate::compare::view::{At, View};
@@ -79,7 +79,7 @@ impl<'v> Builder<'v> {
         };
         let bytes: usize = location.parts().iter().map(name).sum();
         self.places += bytes;
-        self.truncated |= self.operations.len() == MAX_OPERATIONS
+        self.truncated |= self.operations.len() >= MAX_OPERATIONS.min(self.effort.operations())
             || self.places > MAX_PLACES
             || !self.effort.ask(bytes);
         if self.truncated {

@@ -186,10 +186,10 @@ fn bodies(old: &[u8], new: &[u8]) -> Divergence {
     )
 }
 
-/// What a body may be that had so many bytes as it came. Plain text has two bytes for a value at the least, and answers that are compressed well hardly half a
-/// dozen values for a byte: what has more is made to be costly.
+/// What a body may be that had so many bytes as it came. Plain text has two bytes for a value at the least, and answers that are compressed to a twentieth hardly
+/// four values for a byte: what has more is made to be costly.
 fn limits(came: usize) -> Limits {
-    const VALUES_OF_A_BYTE: usize = 8;
+    const VALUES_OF_A_BYTE: usize = 4;
     const LEAST: usize = 250;
     let limits = Limits::default();
     let values = came.saturating_mul(VALUES_OF_A_BYTE).max(LEAST);

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 use std::io::Write;
 
 mod arrays;
+mod coded;
 mod documents;
 mod patches;
 mod properties;
@@ -408,34 +409,6 @@ fn without_memory_nothing_is_judged() {
         judge(&old, &old, &Rules::default(), &mut none).verdict,
         Verdict::Match
     );
-}
-
-/// Values are bounded by what came, before it was decoded: a few bytes may hold any number of them.
-#[test]
-fn a_coded_body_has_as_many_values_as_its_bytes_may_have() {
-    let text = |values: usize, last: &str| {
-        let values = "1,".repeat(values);
-        format!("[{values}{last}]").into_bytes()
-    };
-    let verdict = |values: usize| {
-        let [old, new] = ["2", "3"].map(|last| Side {
-            body: Some(gzip(&text(values, last))),
-            ..side("200 content-encoding=gzip")
-        });
-        judge(&old, &new, &Rules::default(), &mut Unlimited).verdict
-    };
-    assert!(gzip(&text(1_000, "2")).len() < 100);
-    assert_eq!(verdict(200), Verdict::Mismatch);
-    let many = Verdict::Incomparable(Incomparable::TooManyNodes);
-    assert_eq!(verdict(1_000), many);
-    // Plain text never has so many.
-    let plain = ["2", "3"].map(|last| text(100_000, last));
-    let [old, new] = plain.map(|body| Side {
-        body: Some(body),
-        ..side("200")
-    });
-    let found = judge(&old, &new, &Rules::default(), &mut Unlimited);
-    assert_eq!(found.verdict, Verdict::Mismatch);
 }
 
 #[test]
