@@ -166,7 +166,8 @@ fn routes(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Vec<crate::config::set
         );
         return None;
     };
-    let mut placed = Vec::new();
+    // Each is large: room for twice as many, beside half of them, would be most of what a file takes.
+    let mut placed = Vec::with_capacity(array.len());
     let mut complete = true;
     for item in item.elements(array) {
         match Section::of(&item, &ROUTE, sink) {
@@ -176,8 +177,13 @@ fn routes(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Vec<crate::config::set
     }
     check_names(&placed, sink);
     check_reach(&placed, sink);
-    let routes: Option<Vec<_>> = placed.into_iter().map(|placed| placed.route).collect();
-    routes.filter(|_| complete)
+    complete &= placed.iter().all(|placed| placed.route.is_some());
+    if !complete {
+        return None;
+    }
+    let mut routes = Vec::with_capacity(placed.len());
+    routes.extend(placed.into_iter().filter_map(|placed| placed.route));
+    Some(routes)
 }
 
 /// A name is a label of metrics, and `crossfade set` looks for it.

@@ -10,6 +10,7 @@ mod limits;
 mod listen;
 mod load;
 mod log;
+mod nesting;
 mod problem;
 mod protocol;
 mod quoted;

@@ -4,6 +4,7 @@
 //! parser's first error, put something harmless in the place of the broken value, header or line, parse again. What was
 //! repaired is remembered, so that nobody complains about a value that nobody wrote.
 
+use crate::config::nesting::too_deep;
 use crate::config::problem::{Fault, Lines, Problem, shorten};
 use crate::config::repair::{Repair, Repairs};
 use crate::config::statement::{Kind, Open, Statement, statements};
@@ -52,6 +53,15 @@ impl<'t> Source<'t> {
         };
         if let Some(problems) = beginning(text).and_then(hopeless) {
             (source.problems, source.readable) = (problems, false);
+            return source;
+        }
+        if let Some(place) = too_deep(text) {
+            let fault = Fault::error("syntax", "this is nested more than 100 levels deep");
+            source.report(
+                fault.hint("arrays and keys of a routes.toml have a few levels"),
+                &place,
+            );
+            source.readable = false;
             return source;
         }
         text.clone_into(&mut source.toml);

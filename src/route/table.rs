@@ -215,7 +215,11 @@ pub fn unreachable(routes: &[(&Pattern, Option<&str>)]) -> Vec<(usize, usize)> {
                 hiders.and_then(|hiders| hiders.into_iter().min())
             }
         };
-        hidden.extend(hider.map(|hider| (index, hider)));
+        if let Some(hider) = hider {
+            // What it hides, those hide that hide it, and they are the first to be named.
+            hidden.push((index, hider));
+            continue;
+        }
         let trie = match host {
             None => &mut any_host,
             Some(host) => by_host.entry(host).or_insert_with(Trie::new),
