@@ -88,16 +88,20 @@ class Process:
         return ticks / _TICKS
 
     def cpu_exact(self) -> float:
-        """The same to the nanosecond, of the threads that run now: no child's, and of no thread that has ended."""
+        """The same to the nanosecond, of the process alone: no child's."""
         self.check()
-        tasks = (_read(f"/proc/{self._child.pid}/task/{task}/schedstat").split() for task in os.listdir(f"/proc/{self._child.pid}/task"))
-        return sum(int(fields[0]) for fields in tasks if fields) / 1e9
+        # What clock_getcpuclockid(3) gives for a process.
+        return time.clock_gettime(~self._child.pid << 3 | 2)
 
     def begin_peak(self) -> int:
-        """From now on the largest resident set is that from now on; gives what is resident now, in KiB."""
+        """From now on the most memory is that from now on; gives what there is now, in KiB."""
         self.check()
         Path(f"/proc/{self._child.pid}/clear_refs").write_text("5")
-        return self.rss_kib()
+        return self._memory("RssAnon:")
+
+    def most_kib(self) -> int:
+        """The most memory that it had, in KiB, without pages of files. Those that were there then are there still, or were fewer."""
+        return self._memory("VmHWM:") - self._memory("RssFile:")
 
     def members(self) -> list[int]:
         """The ids of all processes in the tree."""
@@ -159,12 +163,13 @@ def resident_kib(pids: list[int]) -> int:
     return sum(int(fields[1]) for fields in pages if fields) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-def peak_kib(pid: int, program: str) -> int:
-    """The largest resident set of a process so far, once it is that program; 0 before, and when it has ended."""
+def most_kib(pid: int, program: str) -> int:
+    """The most memory that a process had so far, once it is that program, without pages of files; 0 before, and when it has ended."""
     lines = dict(line.partition(":")[::2] for line in _read(f"/proc/{pid}/status").splitlines())
     if lines.get("Name", "").strip() != os.path.basename(program)[:15]:
         return 0
-    return int(lines.get("VmHWM", "0").split()[0])
+    peak, anonymous, of_files = (int(lines.get(name, "0").split()[0]) for name in ("VmHWM", "RssAnon", "RssFile"))
+    return max(anonymous, peak - of_files)
 
 
 def _tree(root: int) -> list[int]:

@@ -4,6 +4,7 @@ import argparse
 import os
 import shutil
 import sys
+from contextlib import contextmanager
 from typing import Callable
 
 from driver import command, paper
@@ -15,7 +16,7 @@ from driver.tools import TARGET, gather, say
 from guided.driver.build import guided
 
 from . import report
-from .answers import PAIRS
+from .answers import PAIRS, Pair
 from .files import FILES
 from .measure import PEERS, Answers, Bench, Cost, checked
 from .report import Row
@@ -53,14 +54,24 @@ def _run():
         report.write(options.out, rows, facts)
 
     source = template(PEERS, CROSSFADE, "amplification")
-    with started(CROSSFADE, source, tools, cores[1], folder / CROSSFADE, ports, "/p/ready") as proxy:
-        bench = Bench(proxy, {"LISTEN": proxy.port, "BALANCED": ports["BALANCED"], "ADMIN": int(proxy.admin.rpartition(":")[2])})
+
+    @contextmanager
+    def fresh():
+        with started(CROSSFADE, source, tools, cores[1], folder / CROSSFADE, ports, "/p/ready") as proxy:
+            yield Bench(proxy, {"LISTEN": proxy.port, "BALANCED": ports["BALANCED"], "ADMIN": int(proxy.admin.rpartition(":")[2])})
+
+    def judged(pair: Pair) -> Cost:
+        # Each has a proxy of its own: how many pairs are looked at again depends on those before.
+        with fresh() as bench:
+            return bench.pair(pair)
+
+    with fresh() as bench:
         facts["unit_us"] = bench.unit().cpu_us
         say(f"an ordinary request of 1 KiB: {facts['unit_us']:.1f} us")
         for request in REQUESTS:
             row("request", request, lambda: bench.request(request), len(request.sent))
-        for pair in PAIRS:
-            row("pair", pair, lambda: bench.pair(pair), pair.size)
+    for pair in PAIRS:
+        row("pair", pair, lambda: judged(pair), pair.size)
     for file in FILES:
         row("file", file, lambda: checked(tools.paths[CROSSFADE], cores[1], folder, file), len(file.text))
     written = report.write(options.out, rows, facts)

@@ -20,6 +20,9 @@ def _route(number: int, more: str = "") -> str:
 
 ORDINARY = File("ordinary", "a file of 200 routes", _HEAD + "".join(map(_route, range(200))))
 
+# What a check takes of any file that can be used.
+LEAST = File("least", "a file of one route", _HEAD + _route(1))
+
 FILES = [
     ORDINARY,
     File("routes", "20,000 routes", _HEAD + "".join(map(_route, range(20_000)))),

@@ -7,15 +7,16 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Callable
 
-from driver.process import Failure, Process, peak_kib
+from driver.process import Failure, Process, most_kib
 from driver.proxies import Proxy, fill, free_port
 from driver.sides import wait_for
 from driver.tools import Tools
 
 from .answers import PAIRS, Pair
-from .files import File
+from .files import LEAST, File
 from .requests import Request, ordinary
 
 PEERS = Path(__file__).resolve().parents[1] / "peers"
@@ -23,9 +24,17 @@ PEERS = Path(__file__).resolve().parents[1] / "peers"
 # So many bytes of inputs are there at once when memory is looked at, but no fewer and no more connections than this: what one takes is less than a page of
 # the allocator's.
 _AT_ONCE, _FEWEST, _MOST = 4 << 20, 4, 64
+_MOST_PAIRS = 256
 # CPU time is taken from this many seconds of inputs, one after the other, and from no fewer than so many.
 _SPAN, _LEAST = 0.5, 3
 _PATIENCE = 20.0
+# Times after which it is seen whether pairs are judged: those that match are so at once, those that differ after the last of the times at which both sides are
+# asked again, 5 s.
+_LOOKS = (0.1, 0.3, 1.0, 5.2)
+# Seconds, and pages of metrics, from which is taken what the proxy does when nothing comes.
+_IDLE, _PAGES = 1.0, 5
+# A check is done so often: the median counts.
+_CHECKS = 5
 _ORDINARY, _BATCH = 1024, 64
 
 
@@ -58,12 +67,10 @@ class Answers:
 
 
 class Bench:
-    """Asks one proxy, that stays."""
+    """Asks one proxy."""
 
     def __init__(self, proxy: Proxy, ports: dict[str, int]):
         self._proxy, self._ports = proxy, ports
-        self._scrapes = 0
-        self._scrape_us = self._cpu(self._judged, 0).cpu_us
 
     def unit(self) -> Cost:
         """An ordinary request of 1 KiB, with as many on their way as keep the proxy at work."""
@@ -79,47 +86,70 @@ class Bench:
         self._together(many, "LISTEN", ordinary(), 1)
         before = self._proxy.process.begin_peak()
         self._together(many, request.to, request.sent, request.answers)
-        cost.memory = max(0, self._proxy.process.peak_kib() - before) * 1024 / many
+        cost.memory = max(0, self._proxy.process.most_kib() - before) * 1024 / many
         return cost
 
     def pair(self, pair: Pair) -> Cost:
-        """A hostile pair of answers, until it is judged."""
-        asked = f"GET /{pair.route}/{pair.name} HTTP/1.1\r\nhost: a\r\n\r\n".encode()
-        cost = self._cpu(lambda: self._judge(asked, 1), pair.size)
-        many = max(_FEWEST, min(_MOST, _AT_ONCE // pair.size))
-        before = self._proxy.process.begin_peak()
-        self._judge(asked, many)
-        cost.memory = max(0, self._proxy.process.peak_kib() - before) * 1024 / many
-        return cost
+        """A hostile pair of answers, until it is judged: many at once, so that each is asked again as often as it may be."""
+        def asking(name: str) -> bytes:
+            return f"GET /{pair.route}/{name} HTTP/1.1\r\nhost: a\r\n\r\n".encode()
 
-    def _judge(self, asked: bytes, many: int):
-        wanted, deadline = self._judged() + many, time.monotonic() + _PATIENCE
+        asked = asking(pair.name)
+        self._judge(asked, _FEWEST)
+        many = max(_FEWEST, min(_MOST_PAIRS, _AT_ONCE // pair.size))
+        idle, page = self._idle(), self._page()
+        # What as many pairs take that are equal, and nothing but a head, is not laid upon the input.
+        self._proxy.process.begin_peak()
+        self._judge(asking("none"), many)
+        equal = self._proxy.process.most_kib()
+        self._proxy.process.begin_peak()
+        cpu, began = self._proxy.process.cpu_exact(), time.monotonic()
+        judged, pages = self._judge(asked, many)
+        spent = self._proxy.process.cpu_exact() - cpu - idle * (time.monotonic() - began) - page * pages
+        return Cost(pair.size, max(0.0, spent) * 1e6 / judged, max(0, self._proxy.process.most_kib() - equal) * 1024 / judged)
+
+    def _judge(self, asked: bytes, many: int) -> tuple[float, int]:
+        """Gives how many were judged, and how many pages of metrics it has taken. What is not copied, since there is much to do, is not judged."""
+        (judged, dropped), began = self._judged(), time.monotonic()
         self._together(many, "LISTEN", asked, 1)
-        pause = 0.002
-        while self._judged() < wanted:
-            if time.monotonic() > deadline:
-                raise Failure(f"{asked.splitlines()[0].decode()} is not judged within {_PATIENCE:.0f} s")
-            time.sleep(pause)
-            pause *= 1.5
+        for pages, look in enumerate(_LOOKS + tuple(_LOOKS[-1] + more for more in range(1, int(_PATIENCE))), 2):
+            time.sleep(max(0.0, began + look - time.monotonic()))
+            now = self._judged()
+            if sum(now) >= judged + dropped + many:
+                if now[0] == judged:
+                    break
+                return now[0] - judged, pages
+        raise Failure(f"{asked.splitlines()[0].decode()} is not judged within {_PATIENCE:.0f} s")
 
-    def _judged(self) -> float:
-        self._scrapes += 1
+    def _judged(self) -> tuple[float, float]:
         metrics = self._proxy.metrics()
-        return metrics.total("crossfade_comparisons_total") + metrics.total("crossfade_shadow_dropped_total")
+        return metrics.total("crossfade_comparisons_total"), metrics.total("crossfade_shadow_dropped_total")
+
+    def _idle(self) -> float:
+        """The share of a core that the proxy takes when nothing comes."""
+        before = self._proxy.process.cpu_exact()
+        time.sleep(_IDLE)
+        return (self._proxy.process.cpu_exact() - before) / _IDLE
+
+    def _page(self) -> float:
+        """Seconds of CPU time for a page of metrics, which grows with what was seen."""
+        before = self._proxy.process.cpu_exact()
+        for _ in range(_PAGES):
+            self._judged()
+        return (self._proxy.process.cpu_exact() - before) / _PAGES
 
     def _cpu(self, one: Callable[[], object], size: int) -> Cost:
-        """CPU time of one of many. What looking at the counters takes is not the input's."""
+        """CPU time of one of many."""
         one()
         time.sleep(0.05)
-        before, scrapes = self._proxy.process.cpu_exact(), self._scrapes
+        before = self._proxy.process.cpu_exact()
         began, count = time.monotonic(), 0
         while count < _LEAST or time.monotonic() - began < _SPAN:
             one()
             count += 1
         time.sleep(0.05)
         spent = (self._proxy.process.cpu_exact() - before) * 1e6
-        known = getattr(self, "_scrape_us", 0.0) * (self._scrapes - scrapes)
-        return Cost(size, max(0.0, spent - known) / count, None)
+        return Cost(size, max(0.0, spent) / count, None)
 
     def _ask(self, to: str, sent: bytes, answers: int):
         self._together(1, to, sent, answers)
@@ -210,14 +240,19 @@ def _run(connections: list[_Connection], deadline: float, held: int):
 
 
 def checked(program: str, core: int, folder: Path, file: File) -> Cost:
-    """What `crossfade check` needs for a text, beyond what it needs for none."""
-    (cpu, memory), (none_cpu, none_memory) = (_check(program, core, folder, text) for text in (file.text, ""))
-    return Cost(len(file.text.encode()), max(0.0, cpu - none_cpu) * 1e6, max(0, memory - none_memory) * 1024.0)
+    """What `crossfade check` needs for a text, beyond what it needs for the least that can be used."""
+    (cpu, memory), (least_cpu, least_memory) = (_check(program, core, folder, each.text) for each in (file, LEAST))
+    return Cost(len(file.text.encode()), max(0.0, cpu - least_cpu) * 1e6, max(0, memory - least_memory) * 1024.0)
 
 
 def _check(program: str, core: int, folder: Path, text: str) -> tuple[float, int]:
     path = folder / "checked.toml"
     path.write_text(text)
+    cpu, memory = zip(*(_check_once(program, core, path) for _ in range(_CHECKS)))
+    return median(cpu), max(memory)
+
+
+def _check_once(program: str, core: int, path: Path) -> tuple[float, int]:
     child = subprocess.Popen(
         [program, "check", str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
@@ -225,9 +260,8 @@ def _check(program: str, core: int, folder: Path, text: str) -> tuple[float, int
     most = 0
     while True:
         # What the system tells of a process that has ended includes what its parent had when it was started.
-        most = max(most, peak_kib(child.pid, program))
+        most = max(most, most_kib(child.pid, program))
         ended, status, usage = os.wait4(child.pid, os.WNOHANG)
         if ended:
             child.returncode = status
             return usage.ru_utime + usage.ru_stime, most
-        time.sleep(0.0005)
