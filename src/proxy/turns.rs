@@ -8,10 +8,10 @@
 /// Requests that any client may have begun.
 const FIRST: usize = 4;
 /// Bytes that pay for one more.
-const BYTES: usize = 256;
+const BYTES: usize = 512;
 
 /// Turns after which nobody waits for an answer any more.
-const LONG: u8 = 4;
+const LONG: u8 = 16;
 /// With which no number of streams is reached that anybody allows.
 const MOST_DOUBLED: u32 = 24;
 
@@ -113,8 +113,8 @@ mod tests {
             assert_eq!(fill(&mut turns, &mut 1), expected, "{sent}");
         };
         check(0, FIRST);
-        check(100 * 14, FIRST + 5);
-        check(100 * 60, FIRST + 23);
+        check(100 * 14, FIRST + 2);
+        check(100 * 60, FIRST + 11);
         check(99 * BYTES, FIRST + 99);
         check(100 * BYTES, 1_000);
     }

@@ -65,7 +65,7 @@ impl Reading {
         let _time = self.runtime.enter();
         let waker = Waker::from(Arc::clone(&self.woken));
         let before = self.begun.len();
-        let mut room = [0; 32 * 1024];
+        let mut room = [0; 64 * 1024];
         loop {
             let mut buffer = ReadBuf::new(&mut room);
             let read = Pin::new(&mut self.overseen)
@@ -151,7 +151,7 @@ fn requests_begin_as_others_are_answered() {
 #[test]
 fn who_has_sent_enough_waits_for_nothing() {
     let first = frame(HEADERS, END_HEADERS, 1, &[0x82, 0x86, 0xbf, 0xbe]);
-    let body = frame(DATA, END_STREAM, 1, &[b'x'; 26_000]);
+    let body = frame(DATA, END_STREAM, 1, &[b'x'; 52_000]);
     let more = (1..100).map(|number| {
         frame(
             HEADERS,
@@ -165,7 +165,7 @@ fn who_has_sent_enough_waits_for_nothing() {
         .chain(more)
         .flatten()
         .collect();
-    for piece in [11, 1_000, 30_000] {
+    for piece in [11, 1_000, 60_000] {
         assert_eq!(Reading::of(&bytes, piece).read(), 100);
     }
 }
