@@ -249,7 +249,7 @@ def _check(program: str, core: int, folder: Path, text: str) -> tuple[float, int
     path = folder / "checked.toml"
     path.write_text(text)
     cpu, memory = zip(*(_check_once(program, core, path) for _ in range(_CHECKS)))
-    return median(cpu), max(memory)
+    return median(cpu), round(median(memory))
 
 
 def _check_once(program: str, core: int, path: Path) -> tuple[float, int]:
