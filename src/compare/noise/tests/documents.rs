@@ -65,6 +65,9 @@ impl Service {
     }
 }
 
+/// Pairs of each seed.
+const PAIRS: u64 = 200_000;
+
 struct Told {
     reports: Vec<Report>,
     mismatches: u64,
@@ -146,12 +149,21 @@ fn run(seed: u64, pairs: u64, planted: Planted) -> Told {
     told
 }
 
-/// Two hundred thousand pairs of old against old, whatever differs.
+/// Old against old, whatever differs: in two halves, since it takes a while.
 #[test]
 fn documents_that_differ_by_noise_alone_are_never_called_defective() {
-    for seed in 0..4 {
-        let told = run(seed, 50_000, Planted::Nothing);
-        assert!(told.mismatches > 10_000, "{}", told.mismatches);
+    nothing_is_called_defective(0..10);
+}
+
+#[test]
+fn ten_more_worlds_of_documents_that_differ_by_noise_alone() {
+    nothing_is_called_defective(10..20);
+}
+
+fn nothing_is_called_defective(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let told = run(seed, PAIRS, Planted::Nothing);
+        assert!(told.mismatches > PAIRS / 5, "{}", told.mismatches);
         let paths: Vec<_> = told
             .reports
             .iter()
