@@ -51,12 +51,12 @@ impl Hiding {
     }
 
     /// A document's text, without blanks. Names stay; so does `null`, which is a type and its value in one; what stands below a member with the name of a
-    /// secret goes as a whole.
+    /// secret goes as a whole. `hash` gives the keyed hash that stands for a value.
     #[must_use]
-    pub fn document(&self, document: &Document<'_>, redactor: &Redactor) -> HiddenText {
+    pub fn document(&self, document: &Document<'_>, hash: &dyn Fn(Node) -> String) -> HiddenText {
         let mut writer = Writer {
             document,
-            redactor,
+            hash,
             show: if self.is_open() { &[] } else { &self.show },
             progress: Vec::new(),
             text: String::new(),
@@ -85,7 +85,7 @@ pub struct HiddenText {
 
 struct Writer<'a> {
     document: &'a Document<'a>,
-    redactor: &'a Redactor,
+    hash: &'a dyn Fn(Node) -> String,
     show: &'a [FieldPath],
     /// How far each path of `show` has come, for each level down to the present one.
     progress: Vec<Progress>,
@@ -154,7 +154,7 @@ impl Writer<'_> {
             Value::Array => "array",
             Value::Object => "object",
         };
-        let hash = self.redactor.hash_node(self.document, node);
+        let hash = (self.hash)(node);
         // Neither has a character that JSON would escape.
         self.text.push_str("{\"$redacted\":\"");
         self.text.push_str(kind);

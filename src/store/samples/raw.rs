@@ -4,7 +4,7 @@ use crate::compare::Divergence;
 use crate::compare::body::{self, Reading};
 use crate::compare::coding::MAX_DECODED;
 use crate::compare::media::ContentType;
-use crate::json::{Document, Limits, Unlimited};
+use crate::json::{self, Document, Limits, Node, Unlimited};
 use crate::redact;
 use crate::side::Side;
 use crate::store::samples::gate::Group;
@@ -17,7 +17,8 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Paths and kinds that a sample tells.
@@ -89,6 +90,7 @@ impl RawSample {
         let hider = Hider {
             hiding: &self.hiding,
             redactor,
+            known: RefCell::default(),
             reading: reading(&self.old.headers, &self.new.headers),
         };
         let mut hidden = !self.hiding.is_open();
@@ -158,6 +160,8 @@ fn may_name_secrets(headers: &HeaderMap) -> bool {
 struct Hider<'a> {
     hiding: &'a Hiding,
     redactor: &'a Redactor,
+    /// Hashes of texts: the answers of a pair mostly say the same, and say some of it often.
+    known: RefCell<HashMap<String, String>>,
     reading: Option<Reading>,
 }
 
@@ -186,6 +190,23 @@ impl Hider<'_> {
                 Some(body) => self.body(body, &look.headers, hidden),
             },
         }
+    }
+
+    fn hash(&self, document: &Document<'_>, node: Node) -> String {
+        /// Bytes of a text that is remembered: others seldom come again.
+        const SHORT: usize = 64;
+        let json::Value::String(text) = document.value(node) else {
+            return self.redactor.hash_node(document, node);
+        };
+        if let Some(hash) = self.known.borrow().get(text) {
+            return hash.clone();
+        }
+        let hash = self.redactor.hash_node(document, node);
+        if text.len() <= SHORT {
+            let mut known = self.known.borrow_mut();
+            known.insert(text.to_owned(), hash.clone());
+        }
+        hash
     }
 
     fn body(&self, body: &[u8], headers: &HeaderMap, hidden: &mut bool) -> Body {
@@ -223,7 +244,8 @@ impl Hider<'_> {
             ..Limits::default()
         };
         let document = Document::read(&text, limits, &mut Unlimited).ok()?;
-        let text = self.hiding.document(&document, self.redactor);
+        let hash = |node| self.hash(&document, node);
+        let text = self.hiding.document(&document, &hash);
         let raw = RawValue::from_string(text.text).ok()?;
         *hidden |= text.hidden;
         match reading {
