@@ -1,6 +1,7 @@
 //! What crossfade promises for a request beside passing it on, by the functions of its own that keep it.
 
 use arc_swap::{ArcSwap, Cache};
+use crossfade::compare::Ids;
 use crossfade::config::Settings;
 use crossfade::message::forwarded::{self, Address, Peer, ProcessId, Stamp};
 use crossfade::message::hop;
@@ -31,7 +32,8 @@ pub(crate) struct Promises {
 impl Promises {
     pub(crate) fn new(settings: Settings) -> Self {
         let telemetry = Telemetry::new();
-        let live = Live::new(settings, String::new(), None, Arc::clone(&telemetry));
+        let ids = Arc::new(Ids::unkeyed());
+        let live = Live::new(settings, String::new(), None, Arc::clone(&telemetry), ids);
         Self {
             process: ProcessId::new(0),
             names: Names::new(1),

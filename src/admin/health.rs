@@ -36,6 +36,7 @@ pub(super) async fn metrics(State(admin): State<Admin>) -> Response {
         for route in admin.live.snapshot().routes() {
             route.judging.show(&route.metrics, now);
         }
+        admin.telemetry.process().ids(admin.live.ids().counts());
         admin.telemetry.render()
     };
     match tokio::task::spawn_blocking(write).await {

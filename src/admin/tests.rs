@@ -4,6 +4,7 @@ mod changes;
 mod peers;
 
 use crate::admin::{Admin, Limits, Readiness, router, serve};
+use crate::compare::Ids;
 use crate::compare::recheck::Judgement;
 use crate::compare::{Incomparable, Kind, Verdict};
 use crate::config;
@@ -90,6 +91,7 @@ impl Rig {
                 "abc".to_owned(),
                 None,
                 telemetry.clone(),
+                Arc::new(Ids::unkeyed()),
             )),
             telemetry,
             mismatches: Arc::new(Mismatches::new()),
@@ -324,7 +326,7 @@ fn routes_show_the_cells() {
     let dropped = json!({"queue": 0, "bytes": 0, "body": 1, "validator": 0, "served_failed": 0, "aborted": 0, "breaker": 0, "shutdown": 0});
     let incomparable = json!({
         "shadow_connect": 0, "shadow_timeout": 0, "shadow_reset": 0, "shadow_protocol": 0, "shadow_queue": 0,
-        "too_large": 0, "too_deep": 1, "too_many_nodes": 0, "coding": 0, "bytes": 0, "recent_write": 0, "multipart": 0, "stream": 0, "internal": 0,
+        "too_large": 0, "too_deep": 1, "too_many_nodes": 0, "coding": 0, "bytes": 0, "recent_write": 0, "multipart": 0, "stream": 0, "identity": 0, "internal": 0,
     });
     let expected = json!({
         "name": "content-tags", "match": "GET /contents/{content}/tags", "serve": "split", "percent": 5.0, "share": 0.05,

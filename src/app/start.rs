@@ -9,6 +9,8 @@ use crate::app::running::{Places, Running, Shared};
 use crate::app::samples;
 use crate::app::threads::{self, Runtimes};
 use crate::app::watch::{ConfigFile, Follower};
+use crate::compare::Ids;
+use crate::compare::ids::Secret;
 use crate::config::{Problem, Settings};
 use crate::message::forwarded::ProcessId;
 use crate::plan::Live;
@@ -63,11 +65,14 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         None
     });
     let telemetry = Telemetry::new();
+    let mut key = [0; 32];
+    getrandom::fill(&mut key)?;
     let live = Arc::new(Live::new(
         settings,
         sha256,
         overrule,
         Arc::clone(&telemetry),
+        Arc::new(Ids::new(Secret::new(key))),
     ));
     if !rejected.is_empty() {
         live.rejected(rejected);

@@ -2,7 +2,7 @@
 
 use crate::cli::file::{self, ConfigArg, ConfigFile};
 use crate::cli::output::{self, Output, OutputArg, STRONG, Status};
-use crate::compare::{Comparison, Rules, Verdict, compare_documents};
+use crate::compare::{By, Comparison, Ids, Rules, Verdict, compare_documents};
 use crate::config::Settings;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
@@ -43,13 +43,13 @@ pub(super) struct Diff {
 
 impl Diff {
     pub(super) fn run(self) -> Result<Status> {
-        let rules = self.rules()?;
+        let (rules, ids) = self.rules()?;
         let stdin = Path::new("-");
         if self.old == stdin && self.new == stdin {
             bail!("only one of the two documents can come from stdin");
         }
         let [old, new] = [&self.old, &self.new].map(|path| file::read_bytes(path));
-        let comparison = compare_documents(&old?, &new?, &rules);
+        let comparison = compare_documents(&old?, &new?, By::new(&rules, &ids));
         match self.output.output {
             Output::Table => output::print(text(&comparison)?)?,
             Output::Json => output::print_json(&row(&comparison))?,
@@ -61,17 +61,18 @@ impl Diff {
         })
     }
 
-    fn rules(&self) -> Result<Rules> {
+    /// The rules, and what is known of identities: nothing but what these documents show.
+    fn rules(&self) -> Result<(Rules, Ids)> {
+        let ids = Ids::unkeyed();
         let Some(name) = &self.route else {
-            return Ok(Rules::default());
+            return Ok((Rules::default(), ids));
         };
         let file = ConfigFile::read(&self.file.config);
         let settings = file.usable()?;
         let route = settings.routes.iter().find(|route| route.name == *name);
-        Ok(route
-            .ok_or_else(|| no_such_route(settings, name))?
-            .compare
-            .clone())
+        let route = route.ok_or_else(|| no_such_route(settings, name))?;
+        ids.bound(settings.id_bounds());
+        Ok((route.compare.clone(), ids))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::cli::explain::text::text;
 use crate::cli::file::{self, ConfigArg, ConfigFile};
 use crate::cli::output::{self, Output, OutputArg, Status};
 use crate::cli::proxy::ProxyArg;
+use crate::compare::Ids;
 use crate::config::settings::Settings;
 use crate::plan::build::{Lasting, Plan, Stamp};
 use crate::store::{SavedOverride, StateDir};
@@ -158,6 +159,7 @@ fn plan(settings: Settings, overrule: Option<SavedOverride>) -> Plan {
     let lasting = Lasting {
         endpoints: &endpoints,
         telemetry: &telemetry,
+        ids: &Arc::new(Ids::unkeyed()),
         before: None,
     };
     Plan::build(settings, stamp, overrule, lasting)

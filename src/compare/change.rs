@@ -56,6 +56,8 @@ pub enum Form {
     Length,
     /// A key twice with different values.
     Duplicate,
+    /// Values that are not one thing.
+    Identity,
     /// Two statuses.
     Status(u16, u16),
 }
@@ -75,6 +77,7 @@ impl fmt::Display for Form {
             Self::Reordered => f.write_str("reordered"),
             Self::Length => f.write_str("length"),
             Self::Duplicate => f.write_str("duplicate"),
+            Self::Identity => f.write_str("identity"),
             Self::Status(old, new) => write!(f, "{old} {new}"),
         }
     }
@@ -89,6 +92,7 @@ impl Form {
             Self::Reordered,
             Self::Length,
             Self::Duplicate,
+            Self::Identity,
         ];
         if let Some(form) = alone.into_iter().find(|form| form.to_string() == text) {
             return Some(form);

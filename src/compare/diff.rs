@@ -7,6 +7,8 @@ use crate::compare::align::{Alignment, may_be_permutation, multiset};
 use crate::compare::change::{Change, Form};
 use crate::compare::equal::{Judge, Pairs};
 use crate::compare::finding::{Divergence, Kind};
+use crate::compare::ids::Pairing;
+use crate::compare::named::named;
 use crate::compare::parts::{ArrayRule, Member, Members};
 use crate::compare::patch::Builder;
 use crate::compare::sequence::{common_ends, in_order};
@@ -14,6 +16,10 @@ use crate::compare::view::At;
 use crate::json::location::Part;
 use crate::json::{Location, Value};
 use std::collections::BTreeMap;
+
+mod meetings;
+
+use meetings::{Meetings, unclear};
 
 /// Places kept of one path, kind and shape of change.
 const MAX_PLACES: usize = 16;
@@ -27,6 +33,12 @@ pub(crate) struct Difference {
     pub(crate) patch_truncated: bool,
     /// Some key was there twice with different values, which no patch can say.
     pub(crate) contradictory: bool,
+    /// Which values stand for each other.
+    pub(crate) pairings: Vec<Pairing>,
+    /// Of some values that count as the same it is not known whether they are.
+    pub(crate) doubtful: bool,
+    /// Some value was found to differ by what is not confirmed.
+    pub(crate) premature: bool,
 }
 
 /// Finds how two values differ that are not known to be equal.
@@ -39,6 +51,7 @@ pub(crate) fn difference<'v>(judge: Judge<'v>, old: At<'v>, new: At<'v>) -> Diff
         patch: Builder::new(judge.effort),
         contradictory: false,
         tries: old.size() + new.size(),
+        meetings: Meetings::default(),
     };
     walk.unequal(old, new);
     let (patch, patch_truncated) = walk.patch.finish();
@@ -47,6 +60,9 @@ pub(crate) fn difference<'v>(judge: Judge<'v>, old: At<'v>, new: At<'v>) -> Diff
         patch,
         patch_truncated,
         contradictory: walk.contradictory,
+        doubtful: walk.meetings.are_doubtful(),
+        premature: walk.meetings.premature,
+        pairings: walk.meetings.pairings,
     }
 }
 
@@ -61,6 +77,8 @@ struct Walk<'v> {
     contradictory: bool,
     /// Values that may still be compared without a hash that says they are equal.
     tries: usize,
+    /// Values that stand for each other, as far as the walk has come.
+    meetings: Meetings,
 }
 
 impl<'v> Walk<'v> {
@@ -72,6 +90,16 @@ impl<'v> Walk<'v> {
 
     /// Walks values of which nobody knows that they are equal.
     fn unequal(&mut self, old: At<'v>, new: At<'v>) {
+        if self.judge.program.ids.is_some()
+            && let Some(both) = named(old, new)
+        {
+            // Whatever they are called: one thing has one name on each side.
+            if !self.meetings.meet(&both, self.judge.effort) {
+                self.changed(Kind::Identity, Form::Identity.into(), Some(old), Some(new));
+                self.patch.replace(&self.location, new);
+            }
+            return;
+        }
         let by_shape = self.judge.is_by_shape(old, new);
         let kind = match (old.value(), new.value()) {
             (Value::Array, Value::Array) if !by_shape => return self.arrays(old, new),
@@ -88,6 +116,10 @@ impl<'v> Walk<'v> {
     /// because they hash alike and are equal. Values whose hashes say little are walked.
     fn are_equal(&mut self, old: At<'v>, new: At<'v>) -> bool {
         if !is_container(old) || !is_container(new) {
+            return false;
+        }
+        // Of what may have other names the walk has to see each value.
+        if self.judge.program.ids.is_some() && (old.has_named() || new.has_named()) {
             return false;
         }
         if old.is_written_as(new) {
@@ -158,8 +190,14 @@ impl<'v> Walk<'v> {
         };
         let pairs = Pairs::new(self.judge, old, new);
         if let Some(rule) = ArrayRule::of(old, new) {
-            let alignment = pairs.aligned(rule);
-            self.aligned(&arrays, &pairs, alignment);
+            let mut alignment = pairs.aligned(rule);
+            let mut doubts = Vec::new();
+            if self.judge.program.ids.is_some() {
+                pairs.align_unnamed(rule, &mut alignment);
+                doubts = unclear(&pairs, rule, &alignment);
+            }
+            let is_unclear = |index: usize| doubts.get(index).copied().unwrap_or(false);
+            self.aligned(&arrays, &pairs, alignment, is_unclear);
             return;
         }
         let (front, back) = common_ends(&pairs);
@@ -171,9 +209,12 @@ impl<'v> Walk<'v> {
             return;
         }
         let Some(mut alignment) = in_order(&middle) else {
+            self.meetings.unclear += 1;
             self.by_position(&arrays, &pairs);
+            self.meetings.unclear -= 1;
             return;
         };
+        let is_complete = alignment.is_complete();
         // The common ends are equal but for tolerances, or for hashes that were made to collide: they are walked like all others.
         let (old_len, new_len) = (pairs.old.len(), pairs.new.len());
         let inner = std::mem::take(&mut alignment.pairs)
@@ -186,17 +227,26 @@ impl<'v> Walk<'v> {
             .iter_mut()
             .chain(&mut alignment.new_only)
             .for_each(|index| *index += front);
-        self.aligned(&arrays, &pairs, alignment);
+        self.aligned(&arrays, &pairs, alignment, |_| !is_complete);
     }
 
-    /// Walks elements that belong together, and reports those that are alone.
-    fn aligned(&mut self, arrays: &Arrays<'v>, pairs: &Pairs<'v>, alignment: Alignment) {
+    /// Walks elements that belong together, and reports those that are alone. Of some, by their places in old, it may not be clear that they do.
+    fn aligned(
+        &mut self,
+        arrays: &Arrays<'v>,
+        pairs: &Pairs<'v>,
+        alignment: Alignment,
+        is_unclear: impl Fn(usize) -> bool,
+    ) {
         let mut alone = alignment.old_only.iter().copied().peekable();
         for (i, j) in alignment.pairs {
             while let Some(index) = alone.next_if(|&index| index < i) {
                 self.found_at(arrays.old_places[index], Some(pairs.old[index]), None);
             }
+            let unclear = usize::from(is_unclear(i));
+            self.meetings.unclear += unclear;
             self.element(arrays.old_places[i], pairs.old[i], pairs.new[j]);
+            self.meetings.unclear -= unclear;
         }
         for index in alone {
             self.found_at(arrays.old_places[index], Some(pairs.old[index]), None);

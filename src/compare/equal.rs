@@ -6,8 +6,9 @@
 use crate::compare::align::{Alignment, Elements, multiset};
 use crate::compare::effort::Effort;
 use crate::compare::hash::hash_together;
+use crate::compare::named::{is_unnamed, named};
 use crate::compare::parts::{ArrayRule, Member, Members, has_identity, identity_of, likeness};
-use crate::compare::rules::Program;
+use crate::compare::rules::{Identity, Program};
 use crate::compare::shape::Shape;
 use crate::compare::view::{At, Weight};
 use crate::json::{Decimal, Value};
@@ -23,8 +24,10 @@ pub(crate) struct Judge<'v> {
 impl<'v> Judge<'v> {
     /// Whether two values are equal under the rules.
     pub(crate) fn equal(self, old: At<'v>, new: At<'v>) -> bool {
-        if self.is_by_shape(old, new) {
-            return Shape::of(old.value()) == Shape::of(new.value());
+        if self.program.has_own_ways
+            && let Some(equal) = self.equal_in_its_own_way(old, new)
+        {
+            return equal;
         }
         match (old.value(), new.value()) {
             (Value::Null, Value::Null) => true,
@@ -52,7 +55,17 @@ impl<'v> Judge<'v> {
 
     /// Whether nothing but the shapes of two values is compared.
     pub(crate) fn is_by_shape(self, old: At<'v>, new: At<'v>) -> bool {
-        self.program.has_shapes && (old.mark().shape || new.mark().shape)
+        self.program.has_own_ways && (old.mark().shape || new.mark().shape)
+    }
+
+    /// Whether values are equal that are compared neither by value nor by what they consist of.
+    #[cold]
+    fn equal_in_its_own_way(self, old: At<'v>, new: At<'v>) -> Option<bool> {
+        if let Some(names) = named(old, new) {
+            return Some(names.agree());
+        }
+        let by_shape = self.is_by_shape(old, new);
+        by_shape.then(|| Shape::of(old.value()) == Shape::of(new.value()))
     }
 
     fn numbers_equal(self, (old, a): (At<'v>, &str), (new, b): (At<'v>, &str)) -> bool {
@@ -191,13 +204,14 @@ impl<'v> Pairs<'v> {
     pub(crate) fn aligned(&self, rule: ArrayRule) -> Alignment {
         match rule {
             ArrayRule::Unordered => multiset(self),
-            ArrayRule::MatchBy(identity) => self.by_identity(identity),
+            ArrayRule::MatchBy(identity) => {
+                self.by_identity(&self.judge.program.identities[identity])
+            }
         }
     }
 
     /// Pairs elements of one identity, the first with the first; those without any are a multiset.
-    fn by_identity(&self, identity: usize) -> Alignment {
-        let fields = &self.judge.program.identities[identity];
+    fn by_identity(&self, fields: &[Identity]) -> Alignment {
         let split = |list: &[At<'v>]| {
             let mut known = (Vec::new(), Vec::new());
             let mut unknown = (Vec::new(), Vec::new());
@@ -205,7 +219,7 @@ impl<'v> Pairs<'v> {
                 let before = known.0.len();
                 known
                     .0
-                    .extend(identity_of(element, fields).map_while(|part| part));
+                    .extend(known_identity(element, fields).map_while(|part| part));
                 if known.0.len() == before + fields.len() {
                     known.1.push(index);
                 } else {
@@ -247,11 +261,48 @@ impl<'v> Pairs<'v> {
 
     /// Whether a rule paired an element for its identity, and not for being equal.
     fn by_name(&self, rule: ArrayRule, old: usize) -> bool {
+        let is_known = |fields| known_identity(self.old[old], fields).all(|part| part.is_some());
+        self.fields_of(rule).is_some_and(is_known)
+    }
+
+    fn fields_of(&self, rule: ArrayRule) -> Option<&'v [Identity]> {
         match rule {
-            ArrayRule::Unordered => false,
-            ArrayRule::MatchBy(identity) => {
-                has_identity(self.old[old], &self.judge.program.identities[identity])
-            }
+            ArrayRule::Unordered => None,
+            ArrayRule::MatchBy(identity) => Some(&self.judge.program.identities[identity]),
+        }
+    }
+
+    /// A hash of that by which a rule pairs an element.
+    pub(crate) fn tag(&self, rule: ArrayRule, element: At<'v>) -> u64 {
+        let parts = |fields| -> Option<Vec<u64>> {
+            let parts = known_identity(element, fields);
+            parts.map(|part| Some(part?.hash())).collect()
+        };
+        match self.fields_of(rule).and_then(parts) {
+            Some(parts) => hash_together(parts.into_iter()),
+            None => element.hash(),
+        }
+    }
+
+    /// Pairs elements that are alone and of which nobody knows their names on the other side, the first with the first, if there are as many of both: they
+    /// differ in any case, and more likely in what they say than in being there.
+    pub(crate) fn align_unnamed(&self, rule: ArrayRule, alignment: &mut Alignment) {
+        let Some(fields) = self.fields_of(rule) else {
+            return;
+        };
+        let is_one = |element: At<'v>| {
+            has_identity(element, fields)
+                && known_identity(element, fields).any(|part| part.is_none())
+        };
+        let part = |alone: &[usize], list: &[At<'v>]| -> (Vec<usize>, Vec<usize>) {
+            alone.iter().partition(|&&index| is_one(list[index]))
+        };
+        let (old, old_rest) = part(&alignment.old_only, &self.old);
+        let (new, new_rest) = part(&alignment.new_only, &self.new);
+        if old.len() == new.len() {
+            alignment.pairs.extend(old.into_iter().zip(new));
+            alignment.pairs.sort_unstable();
+            (alignment.old_only, alignment.new_only) = (old_rest, new_rest);
         }
     }
 
@@ -276,6 +327,14 @@ impl<'v> Pairs<'v> {
         let (old, new) = (self.at(Side::Old, old), self.at(Side::New, new));
         old.iter().copied().zip(new.iter().copied())
     }
+}
+
+/// The values that tell an element apart. One of which nobody knows its name on the other side tells nothing apart.
+fn known_identity<'v>(
+    element: At<'v>,
+    fields: &[Identity],
+) -> impl Iterator<Item = Option<At<'v>>> {
+    identity_of(element, fields).map(|part| part.filter(|value| !is_unnamed(*value)))
 }
 
 impl Elements for Pairs<'_> {

@@ -1,6 +1,7 @@
 //! The words of a judgement: verdicts, reasons, kinds of differences.
 
 use crate::compare::change::Change;
+use crate::compare::ids::Pairing;
 use crate::compare::shape::Seen;
 
 /// What a pair is.
@@ -55,13 +56,15 @@ pub enum Incomparable {
     Multipart,
     /// A body that may have no end.
     Stream,
+    /// It is not known whether two values are one thing.
+    Identity,
     /// The judgement broke off: a defect of crossfade.
     Internal,
 }
 
 impl Incomparable {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ShadowConnect,
         Self::ShadowTimeout,
         Self::ShadowReset,
@@ -75,6 +78,7 @@ impl Incomparable {
         Self::RecentWrite,
         Self::Multipart,
         Self::Stream,
+        Self::Identity,
         Self::Internal,
     ];
 
@@ -95,6 +99,7 @@ impl Incomparable {
             Self::RecentWrite => "recent_write",
             Self::Multipart => "multipart",
             Self::Stream => "stream",
+            Self::Identity => "identity",
             Self::Internal => "internal",
         }
     }
@@ -117,6 +122,8 @@ pub enum Kind {
     Length,
     /// A key twice with different values.
     Duplicate,
+    /// Values that are not one thing, as is known of them, or that can't be: one of them belongs to another.
+    Identity,
     /// Bodies that are no JSON.
     Body,
     /// The status.
@@ -127,7 +134,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Changed,
         Self::Type,
         Self::Missing,
@@ -135,6 +142,7 @@ impl Kind {
         Self::Order,
         Self::Length,
         Self::Duplicate,
+        Self::Identity,
         Self::Body,
         Self::Status,
         Self::Header,
@@ -151,6 +159,7 @@ impl Kind {
             Self::Order => "order",
             Self::Length => "length",
             Self::Duplicate => "duplicate",
+            Self::Identity => "identity",
             Self::Body => "body",
             Self::Status => "status",
             Self::Header => "header",
@@ -203,6 +212,8 @@ pub struct Comparison {
     pub patch_exact: bool,
     /// The patch is only the beginning of what is needed: more than 200 operations, or more memory than there is.
     pub patch_truncated: bool,
+    /// Which values stand for each other, each pairing once: to be learnt if the pair turns out to be no mismatch. At most 4,096, and none by rules without `ids`.
+    pub pairings: Vec<Pairing>,
 }
 
 impl Comparison {
@@ -236,6 +247,7 @@ impl Comparison {
             patch: None,
             patch_exact: false,
             patch_truncated: false,
+            pairings: Vec::new(),
         }
     }
 }

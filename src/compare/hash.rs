@@ -13,6 +13,8 @@ pub(crate) const KNOWN: u64 = 2;
 pub(crate) const IN_ORDER: u64 = 0x9E37_79B9_7F4A_7C15;
 /// What tells a number from a text of the same bits.
 const NUMBER: u64 = 0x8EBC_6AF0_9C88_C6E3;
+/// What tells a name of a thing from a value.
+pub(crate) const NAMED: u64 = 0x94D0_49BB_1331_11EB;
 /// What tells a shape from a value.
 pub(crate) const SHAPE: u64 = 0x1D8E_4E27_C47D_124F;
 pub(crate) const STRING: u64 = 0x5899_65CC_7537_4CC3;

@@ -4,7 +4,7 @@
 //! of arrays, where the elements themselves were found equal. What is kept is bounded by [`MAX_FIELDS`] and a few names for each array; no value is kept.
 
 use crate::compare::change::Form;
-use crate::compare::finding::Divergence;
+use crate::compare::finding::{Divergence, Kind};
 use crate::compare::proposal::{Differences, Rule};
 use crate::json::path::{Progress, Step};
 use crate::json::{Document, FieldPath, Node, Value};
@@ -71,6 +71,11 @@ impl Lessons {
         for (index, divergence) in found.iter().enumerate() {
             let path = &divergence.path;
             if !path.starts_with('$') || found[..index].iter().any(|other| other.path == *path) {
+                continue;
+            }
+            // What is not the same thing is silenced by no rule.
+            let mut same = found.iter().filter(|other| other.path == *path);
+            if same.any(|one| one.kind == Kind::Identity) {
                 continue;
             }
             arrays.extend(array_above(divergence));

@@ -37,8 +37,8 @@ pub(crate) fn compare(
     limits: Limits,
     memory: &mut dyn Memory,
 ) -> Finding {
-    // A shape is that of a whole value, and rare among the rules: it is left to the views.
-    if new.len() > limits.bytes || program.has_shapes {
+    // A shape is that of a whole value, and what is known of values is asked of all at once. Both are rare among the rules: they are left to the views.
+    if new.len() > limits.bytes || program.has_own_ways {
         return Finding::Open;
     }
     let Ok(text) = std::str::from_utf8(new) else {

@@ -4,7 +4,8 @@
 //! `equal` says whether two documents are equal under the rules, `diff` says where they are not and how one becomes the other (`patch`),
 //! [`change`] how a value became another, and [`cause`] what many mismatches have in common. `align` and
 //! `sequence` find which elements of two arrays belong together, `parts` which names of two objects; `view` is a document seen through the rules, and
-//! `effort` what may be spent. `lockstep` stands before all that: it knows most equal answers with one document, reading the other beside it.
+//! `effort` what may be spent.
+//! [`ids`] is what is known of values that have other names on the other side, and `names` how a comparison sees them (`named`: two of them). `lockstep` stands before all that: it knows most equal answers with one document, reading the other beside it.
 //!
 //! A mismatch may be asked again: [`recheck`] says what that has shown, and [`noise`] what a route's paths do by themselves, as far as many outcomes can
 //! tell: by [`shape`], and as rates of the [`trials`] that there were. [`docket`] puts all of it in order: a pair's way through the judgement. [`proposal`] says which rule would
@@ -21,9 +22,12 @@ mod effort;
 mod equal;
 pub mod finding;
 mod hash;
+pub mod ids;
 pub mod lesson;
 mod lockstep;
 pub mod media;
+mod named;
+mod names;
 pub mod noise;
 mod parts;
 mod patch;
@@ -37,5 +41,6 @@ pub mod verdict;
 mod view;
 
 pub use finding::{Comparison, Divergence, Incomparable, Kind, Verdict};
-pub use rules::{Identity, MAX_IDENTITY, Rules, StatusRule};
+pub use ids::Ids;
+pub use rules::{By, Identity, MAX_IDENTITY, Rules, StatusRule};
 pub use verdict::{Answer, Memory, Unlimited, compare, compare_documents};

@@ -9,7 +9,7 @@
 
 use crate::compare::diff::MAX_DIVERGENCES;
 use crate::compare::finding::{Divergence, Incomparable, Kind, Verdict};
-use crate::compare::rules::Rules;
+use crate::compare::rules::By;
 use crate::compare::shape::Seen;
 use crate::compare::verdict::{Answer, Memory, compare};
 use std::time::Duration;
@@ -93,15 +93,16 @@ impl Again {
 
 /// Compares the answers of two looks by a route's rules. `found` is what the first look's comparison found. Fails if answers can't be compared any
 /// more: then nothing is known that was not known before.
-pub fn look_again(
+pub fn look_again<'r>(
     first: Look<'_>,
     last: Look<'_>,
     found: &[Divergence],
-    rules: &Rules,
+    by: impl Into<By<'r>>,
     memory: &mut dyn Memory,
 ) -> Result<Again, Incomparable> {
-    let mut judge = |one: &Answer<'_>, other: &Answer<'_>| {
-        let comparison = compare(one, other, rules, memory);
+    let by = by.into();
+    let mut judge = |one: &Answer<'_>, other: &Answer<'_>, by: By<'_>| {
+        let comparison = compare(one, other, by, memory);
         match comparison.verdict {
             Verdict::Incomparable(reason) => Err(reason),
             Verdict::Match | Verdict::Mismatch => Ok(comparison.divergences),
@@ -120,8 +121,8 @@ pub fn look_again(
     // Sides that say to the byte what they said differ as they did. That is what a defect mostly looks like, and costs next to nothing.
     let same_bodies = first.old.body == last.old.body && first.new.body == last.new.body;
     if same_bodies
-        && judge(&first.old, &last.old)?.is_empty()
-        && judge(&first.new, &last.new)?.is_empty()
+        && judge(&first.old, &last.old, by.itself())?.is_empty()
+        && judge(&first.new, &last.new, by.itself())?.is_empty()
     {
         return Ok(Again {
             equal: false,
@@ -130,31 +131,34 @@ pub fn look_again(
             paths: say(&|_| Orientation::Aligned),
         });
     }
-    if judge(&last.old, &last.new)?.is_empty() {
+    if judge(&last.old, &last.new, by)?.is_empty() {
         return Ok(Again {
             equal: true,
-            old_stayed: judge(&first.old, &last.old)?.is_empty(),
-            new_stayed: judge(&first.new, &last.new)?.is_empty(),
+            old_stayed: judge(&first.old, &last.old, by.itself())?.is_empty(),
+            new_stayed: judge(&first.new, &last.new, by.itself())?.is_empty(),
             paths: say(&|_| Orientation::Neither),
         });
     }
-    let mut same = |pairs: [[&Answer<'_>; 2]; 2]| -> Result<Vec<bool>, Incomparable> {
+    let mut same = |pairs: [[&Answer<'_>; 2]; 2], by: By<'_>| -> Result<Vec<bool>, Incomparable> {
         let [one, other] = pairs;
-        let differs = judge(one[0], one[1])?;
+        let differs = judge(one[0], one[1], by)?;
         let mut same: Vec<_> = paths
             .iter()
             .map(|divergence| is_same(divergence, &differs))
             .collect();
         // Mostly no path has stayed here, and then nobody has to look at the other side.
         if same.contains(&true) {
-            let differs = judge(other[0], other[1])?;
+            let differs = judge(other[0], other[1], by)?;
             let both = same.iter_mut().zip(&paths);
             both.for_each(|(same, divergence)| *same &= is_same(divergence, &differs));
         }
         Ok(same)
     };
-    let aligned = same([[&first.old, &last.old], [&first.new, &last.new]])?;
-    let crossed = same([[&first.old, &last.new], [&first.new, &last.old]])?;
+    let aligned = same(
+        [[&first.old, &last.old], [&first.new, &last.new]],
+        by.itself(),
+    )?;
+    let crossed = same([[&first.old, &last.new], [&last.old, &first.new]], by)?;
     let orientation = |index: usize| match (aligned[index], crossed[index]) {
         (true, false) => Orientation::Aligned,
         (false, true) => Orientation::Crossed,

@@ -4,6 +4,7 @@
 //! a place, the first one of the file holds; `match_by` goes before `unordered`.
 
 use crate::compare::hash::hash_text;
+use crate::compare::ids::{Ids, Pairing};
 use crate::json::{FieldPath, PathError};
 use http::HeaderName;
 
@@ -23,6 +24,10 @@ pub struct Rules {
     pub tolerance: Vec<(FieldPath, f64)>,
     /// Values of which the shape is compared, and nothing else: see [`Shape`](crate::compare::shape::Shape).
     pub shape: Vec<FieldPath>,
+    /// Texts and numbers that must be one to one between old and new, whatever they are, and the name of `[ids]` under which their pairings are known. They count
+    /// only where a comparison is told what is known ([`By`]); elsewhere they are values as others are. This goes before `tolerance` and `shape` of the same
+    /// value, and after `ignore`.
+    pub ids: Vec<(FieldPath, String)>,
     /// Objects whose keys are data.
     pub maps: Vec<FieldPath>,
     /// A field that is null is as one that is absent.
@@ -31,6 +36,43 @@ pub struct Rules {
     pub headers: Vec<HeaderName>,
     /// Whether statuses must be equal, or of one class.
     pub status: StatusRule,
+}
+
+/// By what answers are compared: rules, and what is known of values that have other names on the other side.
+#[derive(Clone, Copy, Debug)]
+pub struct By<'a> {
+    /// The route's rules.
+    pub rules: &'a Rules,
+    /// What is known; only where the rules ask for it.
+    pub(crate) ids: Option<&'a Ids>,
+}
+
+impl<'a> By<'a> {
+    /// Old against new.
+    #[must_use]
+    pub fn new(rules: &'a Rules, ids: &'a Ids) -> Self {
+        let ids = (!rules.ids.is_empty()).then_some(ids);
+        Self { rules, ids }
+    }
+
+    /// Learns which values stand for each other, as a pair has shown in which nothing was wrong but noise. `record` is its route, and what it is about.
+    pub fn learn(self, pairings: &[Pairing], record: [&str; 2]) {
+        if let Some(ids) = self.ids {
+            ids.learn(&self.rules.id_names(), pairings, record);
+        }
+    }
+
+    /// A side against itself: there a thing has one name.
+    #[must_use]
+    pub fn itself(self) -> Self {
+        self.rules.into()
+    }
+}
+
+impl<'a> From<&'a Rules> for By<'a> {
+    fn from(rules: &'a Rules) -> Self {
+        Self { rules, ids: None }
+    }
 }
 
 /// How statuses are compared.
@@ -51,6 +93,7 @@ impl Default for Rules {
             match_by: Vec::new(),
             tolerance: Vec::new(),
             shape: Vec::new(),
+            ids: Vec::new(),
             maps: Vec::new(),
             null_is_absent: false,
             headers: vec![http::header::CONTENT_TYPE],
@@ -65,7 +108,20 @@ impl Rules {
         let lists = self.unordered.iter().chain(&self.maps).chain(&self.shape);
         let aligned = self.match_by.iter().map(|(path, _)| path);
         let near = self.tolerance.iter().map(|(path, _)| path);
-        lists.chain(aligned).chain(near)
+        let named = self.ids.iter().map(|(path, _)| path);
+        lists.chain(aligned).chain(near).chain(named)
+    }
+
+    /// The names of `[ids]` that it asks for, each once.
+    #[must_use]
+    pub fn id_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for (_, name) in &self.ids {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// A hash of what they say, the same in all processes of one version.
@@ -135,6 +191,8 @@ pub(crate) enum Effect {
     MatchBy(usize),
     /// By a tolerance of the program.
     Tolerance(usize),
+    /// Of a name of the program.
+    Ids(usize),
     Shape,
     Map,
 }
@@ -148,15 +206,19 @@ pub(crate) struct Program<'r> {
     pub(crate) identities: Vec<Vec<Identity>>,
     /// Each tolerance as the text of a decimal number.
     pub(crate) tolerances: Vec<String>,
+    /// Names of `[ids]`, and what is known of them; only where it counts.
+    pub(crate) names: Vec<&'r str>,
+    pub(crate) ids: Option<&'r Ids>,
     pub(crate) null_is_absent: bool,
-    /// Whether some values are compared by their shapes.
-    pub(crate) has_shapes: bool,
+    /// Whether some values are compared in a way that is neither by value nor by what they consist of: by their shapes, or by what is known of them.
+    pub(crate) has_own_ways: bool,
     /// Whether some path asks for elements by their places, so that what is said of an element depends on where it stands.
     pub(crate) has_indexes: bool,
 }
 
 impl<'r> Program<'r> {
-    pub(crate) fn new(rules: &'r Rules) -> Self {
+    pub(crate) fn new(by: impl Into<By<'r>>) -> Self {
+        let By { rules, ids } = by.into();
         let mut paths = Vec::new();
         paths.extend(rules.ignore.iter().map(|path| (path, Effect::Ignore)));
         paths.extend(rules.unordered.iter().map(|path| (path, Effect::Unordered)));
@@ -180,8 +242,16 @@ impl<'r> Program<'r> {
                 tolerances.push(format!("{amount:e}"));
             }
         }
+        let names = ids.map_or_else(Vec::new, |_| rules.id_names());
+        if ids.is_some() {
+            let of = |name: &str| names.iter().position(|known| *known == name).unwrap_or(0);
+            let named = rules.ids.iter();
+            paths.extend(named.map(|(path, name)| (path, Effect::Ids(of(name)))));
+        }
         Self {
-            has_shapes: !rules.shape.is_empty(),
+            names,
+            ids,
+            has_own_ways: !rules.shape.is_empty() || ids.is_some(),
             has_indexes: paths.iter().any(|(path, _)| path.has_indexes()),
             paths,
             identities,

@@ -11,13 +11,17 @@ use crate::compare::effort::Effort;
 use crate::compare::equal::Judge;
 use crate::compare::lockstep::{self, Finding};
 use crate::compare::media::{self, ContentType};
-use crate::compare::patch;
-use crate::compare::rules::{Program, Rules, StatusRule};
+use crate::compare::rules::{By, Program, StatusRule};
 use crate::compare::shape::Seen;
 use crate::compare::view::{BYTES_PER_VALUE, View};
 use crate::json::{Document, Limits, Node, ReadError};
 use http::{HeaderMap, StatusCode};
 use std::borrow::Cow;
+
+mod by_names;
+mod outcome;
+
+use outcome::conclude;
 
 pub use crate::compare::finding::{Comparison, Divergence, Incomparable, Kind, Verdict};
 pub use crate::json::{Memory, Unlimited};
@@ -37,12 +41,22 @@ pub struct Answer<'a> {
 ///
 /// Statuses that differ under the rule are the only divergence, and bodies are not looked at. Bodies whose decoded bytes are equal are equal, JSON or
 /// not. A body that can't be judged makes the whole pair incomparable, even if a header differs too.
-pub fn compare(
+pub fn compare<'r>(
     old: &Answer<'_>,
     new: &Answer<'_>,
-    rules: &Rules,
+    by: impl Into<By<'r>>,
     memory: &mut dyn Memory,
 ) -> Comparison {
+    compare_by(old, new, by.into(), memory)
+}
+
+fn compare_by(
+    old: &Answer<'_>,
+    new: &Answer<'_>,
+    by: By<'_>,
+    memory: &mut dyn Memory,
+) -> Comparison {
+    let rules = by.rules;
     let same_status = match rules.status {
         StatusRule::Exact => old.status == new.status,
         StatusRule::Class => old.status.as_u16() / 100 == new.status.as_u16() / 100,
@@ -72,11 +86,16 @@ pub fn compare(
     }
     let mut comparison = match (old.body, new.body) {
         (Some(old_body), Some(new_body)) => {
-            compare_bodies((old, old_body), (new, new_body), rules, memory)
+            compare_bodies((old, old_body), (new, new_body), by, memory)
         }
         (Some(_), None) | (None, Some(_)) | (None, None) => Comparison::matching(),
     };
-    if !headers.is_empty() && !matches!(comparison.verdict, Verdict::Incomparable(_)) {
+    let is_judged = match comparison.verdict {
+        // Then there is something that differs for certain.
+        Verdict::Incomparable(reason) => reason == Incomparable::Identity,
+        Verdict::Match | Verdict::Mismatch => true,
+    };
+    if !headers.is_empty() && is_judged {
         comparison.verdict = Verdict::Mismatch;
         comparison.divergences.splice(0..0, headers);
     }
@@ -85,18 +104,19 @@ pub fn compare(
 
 /// Compares two documents by a route's rules, without bounds of memory: for files. Bytes that are no JSON are compared like bodies that are none.
 #[must_use]
-pub fn compare_documents(old: &[u8], new: &[u8], rules: &Rules) -> Comparison {
-    if old == new {
+pub fn compare_documents<'r>(old: &[u8], new: &[u8], by: impl Into<By<'r>>) -> Comparison {
+    let by = by.into();
+    if old == new && by.ids.is_none() {
         Comparison::matching()
     } else {
-        compare_json([old, new], [old.len(), new.len()], rules, &mut Unlimited)
+        compare_json([old, new], [old.len(), new.len()], by, &mut Unlimited)
     }
 }
 
 fn compare_bodies(
     (old, old_body): (&Answer<'_>, &[u8]),
     (new, new_body): (&Answer<'_>, &[u8]),
-    rules: &Rules,
+    by: By<'_>,
     memory: &mut dyn Memory,
 ) -> Comparison {
     let types = [old, new].map(|answer| ContentType::of(answer.headers));
@@ -106,7 +126,9 @@ fn compare_bodies(
         Err(reason) => return Comparison::incomparable(reason),
         Ok(reading) => reading,
     };
-    if old_body == new_body && coding::coded_alike(old.headers, new.headers) {
+    // Values that are the same may be names for two things.
+    let literal = by.ids.is_none();
+    if old_body == new_body && literal && coding::coded_alike(old.headers, new.headers) {
         return Comparison::matching();
     }
     let came = [old_body.len(), new_body.len()];
@@ -120,11 +142,11 @@ fn compare_bodies(
         Ok(bodies) => bodies,
         Err(reason) => return Comparison::incomparable(reason),
     };
-    if old_body == new_body {
+    if old_body == new_body && literal {
         return Comparison::matching();
     }
     if reading == Reading::Json {
-        return compare_json([&old_body, &new_body], came, rules, memory);
+        return compare_json([&old_body, &new_body], came, by, memory);
     }
     let documents = body::document(reading, old_body.as_ref().into(), memory).and_then(|old| {
         let Some(old) = old else {
@@ -134,8 +156,8 @@ fn compare_bodies(
         Ok(new.map(|new| [old, new]))
     });
     match documents {
-        Ok(Some([old, new])) => compare_json([&old, &new], came, rules, memory),
-        Ok(None) => Comparison::of(vec![bodies(&old_body, &new_body)]),
+        Ok(Some([old, new])) => compare_json([&old, &new], came, by, memory),
+        Ok(None) => compare_bytes(&old_body, &new_body),
         Err(reason) => Comparison::incomparable(reason),
     }
 }
@@ -172,6 +194,15 @@ pub fn with_documents(
     read(&documents.iter().collect::<Vec<_>>());
 }
 
+/// Compares bodies that are no JSON.
+fn compare_bytes(old: &[u8], new: &[u8]) -> Comparison {
+    if old == new {
+        Comparison::matching()
+    } else {
+        Comparison::of(vec![bodies(old, new)])
+    }
+}
+
 /// Bodies that are no JSON, and differ.
 fn bodies(old: &[u8], new: &[u8]) -> Divergence {
     let change = match (str::from_utf8(old), str::from_utf8(new)) {
@@ -200,11 +231,11 @@ fn limits(came: usize) -> Limits {
     }
 }
 
-/// Compares bytes that are not equal, and came as so many. The new ones become a document only if they are no match for the old one when read beside it.
+/// Compares bytes that came as so many, and are not equal unless values in them may be names. The new ones become a document only if they are no match for the old one when read beside it.
 fn compare_json(
     [old, new]: [&[u8]; 2],
     [old_came, new_came]: [usize; 2],
-    rules: &Rules,
+    by: By<'_>,
     memory: &mut dyn Memory,
 ) -> Comparison {
     let texts = (old, new);
@@ -212,7 +243,7 @@ fn compare_json(
         Ok(old) => old,
         Err(reason) => return Comparison::incomparable(reason),
     };
-    let program = Program::new(rules);
+    let program = Program::new(by);
     let finding = old.as_ref().map_or(Finding::Open, |old| {
         lockstep::compare(old, new, &program, limits(new_came), memory)
     });
@@ -238,7 +269,7 @@ fn compare_json(
             let change = Change::of_bodies(body_type(texts.0), Type::Document);
             Comparison::of(vec![Divergence::whole("body", Kind::Type, seen, change)])
         }
-        (None, None) => Comparison::of(vec![bodies(texts.0, texts.1)]),
+        (None, None) => compare_bytes(texts.0, texts.1),
     }
 }
 
@@ -277,6 +308,9 @@ pub(super) fn compare_read(
     if !memory.charge((old.len() + new.len()) * BYTES_PER_VALUE) {
         return Comparison::incomparable(Incomparable::Bytes);
     }
+    if let Some(ids) = program.ids {
+        return by_names::compare([old, new], came, (program, ids), memory);
+    }
     let effort = Effort::new(memory, came);
     let (old, new) = (View::new(old, program), View::new(new, program));
     let judge = Judge {
@@ -290,17 +324,7 @@ pub(super) fn compare_read(
         effort.refill();
     }
     let found = difference(judge, old.root(), new.root());
-    if effort.is_refused() {
-        return Comparison::incomparable(Incomparable::Bytes);
-    }
-    let mut comparison = Comparison::of(found.divergences);
-    if comparison.verdict == Verdict::Mismatch {
-        let whole = !found.patch_truncated && !found.contradictory;
-        comparison.patch_exact = whole && patch::is_exact(&old, &new, &found.patch, &effort);
-        comparison.patch_truncated = found.patch_truncated;
-        comparison.patch = Some(found.patch);
-    }
-    comparison
+    conclude(found, [&old, &new], &effort)
 }
 
 impl From<CodingError> for Incomparable {

@@ -4,8 +4,9 @@
 //! order). The converse is left to chance, and nobody relies on it: what hashes alike is compared before it counts as equal.
 
 use crate::compare::hash::{
-    ANY_ORDER, IN_ORDER, KNOWN, LOOSE, SHAPE, STRING, fold, hash_number, hash_text, strict,
+    ANY_ORDER, IN_ORDER, KNOWN, LOOSE, NAMED, SHAPE, STRING, fold, hash_number, hash_text, strict,
 };
+use crate::compare::names::{Named, Names};
 use crate::compare::rules::{Effect, Program};
 use crate::compare::shape::{Seen, Shape};
 use crate::json::path::{Progress, Step};
@@ -23,6 +24,8 @@ pub(crate) struct Mark {
     match_by: u16,
     /// One more than the index of a tolerance.
     tolerance: u16,
+    /// One more than the index of a name.
+    ids: u16,
 }
 
 impl Mark {
@@ -34,6 +37,10 @@ impl Mark {
         usize::from(self.tolerance).checked_sub(1)
     }
 
+    pub(crate) fn ids(self) -> Option<u16> {
+        self.ids.checked_sub(1)
+    }
+
     pub(crate) fn apply(&mut self, effect: Effect) {
         let number = |index: usize| u16::try_from(index + 1).unwrap_or(u16::MAX);
         match effect {
@@ -43,7 +50,8 @@ impl Mark {
             Effect::Shape => self.shape = true,
             Effect::MatchBy(index) if self.match_by == 0 => self.match_by = number(index),
             Effect::Tolerance(index) if self.tolerance == 0 => self.tolerance = number(index),
-            Effect::MatchBy(_) | Effect::Tolerance(_) => {}
+            Effect::Ids(index) if self.ids == 0 => self.ids = number(index),
+            Effect::MatchBy(_) | Effect::Tolerance(_) | Effect::Ids(_) => {}
         }
     }
 }
@@ -57,6 +65,8 @@ pub(crate) struct View<'d> {
     marks: Vec<Mark>,
     /// One for each value that was asked for, 0 elsewhere.
     hashes: OnceCell<Vec<Cell<u64>>>,
+    /// What is known of its values that may have other names on the other side.
+    pub(crate) names: Names,
 }
 
 /// A value in its view.
@@ -81,7 +91,14 @@ impl<'d> View<'d> {
             program,
             marks,
             hashes: OnceCell::new(),
+            names: Names::default(),
         }
+    }
+
+    /// Says what is known of the values; what was made of anything else before is forgotten.
+    pub(crate) fn know(&mut self, names: Names) {
+        self.names = names;
+        self.hashes.take();
     }
 
     pub(crate) fn root(&self) -> At<'_> {
@@ -113,6 +130,7 @@ impl<'d> View<'d> {
                 || mark.shape
                 || mark.match_by != 0
                 || mark.tolerance != 0
+                || mark.ids != 0
         };
         let null = |node| self.document.value(node) == Value::Null;
         self.marks.iter().any(hidden)
@@ -135,6 +153,9 @@ impl<'d> View<'d> {
     fn own_hash(&self, node: Node) -> u64 {
         let mark = self.mark(node);
         let document = self.document;
+        if let Some(named) = self.names.get(node) {
+            return strict(fold(NAMED ^ named.hash(&self.names), IN_ORDER));
+        }
         if mark.shape {
             return strict(fold(SHAPE ^ Shape::of(document.value(node)).id(), IN_ORDER));
         }
@@ -195,8 +216,9 @@ impl<'v> At<'v> {
         Seen {
             shape: Shape::of(value),
             value: match value {
-                // Not by the view: numbers that are near enough hash alike there.
+                // Not by the view: numbers that are near enough hash alike there, and so do names for one thing.
                 Value::Number(text) if !at.mark().shape => hash_number(text),
+                Value::String(text) if at.named().is_some() => hash_text(STRING, text.as_bytes()),
                 Value::Null
                 | Value::Bool(_)
                 | Value::Number(_)
@@ -219,10 +241,22 @@ impl<'v> At<'v> {
         self.view.hash(self.node)
     }
 
-    /// Whether two arrays or objects are equal because they are written alike. Where the rules ask for places that does not follow.
+    /// What is known of the value, if it may have another name on the other side.
+    pub(crate) fn named(self) -> Option<&'v Named> {
+        self.view.names.get(self.node)
+    }
+
+    /// Whether there are such values in it.
+    pub(crate) fn has_named(self) -> bool {
+        let end = self.node.index() + self.size();
+        self.view.names.any(self.node.index()..end)
+    }
+
+    /// Whether two arrays or objects are equal because they are written alike. Where the rules ask for places, or for names, that does not follow.
     pub(crate) fn is_written_as(self, other: Self) -> bool {
         let written = |at: Self| at.view.document.written(at.node);
         !self.view.program.has_indexes
+            && self.view.program.ids.is_none()
             && written(self).is_some_and(|text| written(other) == Some(text))
     }
 

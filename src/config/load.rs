@@ -1,6 +1,7 @@
 //! routes.toml: text -> [`Settings`], or every problem.
 
 use crate::config::address;
+use crate::config::ids::{self, Ids};
 use crate::config::judging;
 use crate::config::limits;
 use crate::config::log;
@@ -9,7 +10,7 @@ use crate::config::route::{self, Placed};
 use crate::config::samples;
 use crate::config::section::{Found, Section};
 use crate::config::server;
-use crate::config::settings::{Listen, ListenAddress, Protocol, Settings, Upstream, Url};
+use crate::config::settings::{Listen, ListenAddress, Protocol, Route, Settings, Upstream, Url};
 use crate::config::syntax::Source;
 use crate::config::upstream;
 use crate::config::walk::{Env, Item, Sink};
@@ -104,7 +105,8 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
     let log = table(&top, sink, "log", &LOG).map(|s| log::log(&s, sink, file_dir));
     let noise = table(&top, sink, "noise", &NOISE).map(|s| judging::noise(&s, sink));
     let samples = table(&top, sink, "samples", &SAMPLES).map(|s| samples::samples(&s, sink));
-    let routes = top.read(sink, "route", routes);
+    let ids = ids::ids(&top, sink);
+    let routes = top.read(sink, "route", |item, sink| routes(item, sink, &ids));
     if let Some(server) = &server {
         for (name, side) in [("old", &old), ("new", &new)] {
             if let (Some(side), Some(item)) = (side, top.item(name)) {
@@ -117,6 +119,8 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
         Found::Broken => return None,
         Found::Good(routes) => routes,
     };
+    let used = routes.iter().flat_map(|route| &route.compare.ids);
+    ids.check_use(&used.map(|(_, name)| name.as_str()).collect(), sink);
     let limits = limits?;
     let bounded = |mut side: Upstream| {
         side.in_flight = match &mut side.protocol {
@@ -139,6 +143,7 @@ fn settings(tree: &DeTable<'_>, sink: &mut Sink<'_>, file_dir: &Path) -> Option<
         log: log?,
         samples: samples?,
         noise: noise?,
+        ids: ids.into_tables(),
         routes,
     })
 }
@@ -157,7 +162,7 @@ fn table<'d>(
 }
 
 /// Reads every `[[route]]`, and what concerns several of them.
-fn routes(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Vec<crate::config::settings::Route>> {
+fn routes(item: &Item<'_>, sink: &mut Sink<'_>, ids: &Ids) -> Option<Vec<Route>> {
     let DeValue::Array(array) = item.value else {
         item.wrong_type(
             sink,
@@ -171,7 +176,7 @@ fn routes(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<Vec<crate::config::set
     let mut complete = true;
     for item in item.elements(array) {
         match Section::of(&item, &ROUTE, sink) {
-            Some(section) => placed.push(route::route(&section, sink)),
+            Some(section) => placed.push(route::route(&section, sink, ids)),
             None => complete = false,
         }
     }

@@ -5,6 +5,7 @@
 
 mod address;
 pub mod edit;
+mod ids;
 mod judging;
 mod limits;
 mod listen;

@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+use crate::config::ids::Ids;
 use crate::config::judging;
 use crate::config::problem::Fault;
 use crate::config::rules;
@@ -34,7 +35,7 @@ pub(super) struct Placed {
 }
 
 /// Reads one `[[route]]`.
-pub(super) fn route(section: &Section<'_>, sink: &mut Sink<'_>) -> Placed {
+pub(super) fn route(section: &Section<'_>, sink: &mut Sink<'_>, ids: &Ids) -> Placed {
     let name = section.require(sink, "name", scalar::route_name);
     let pattern = section.require(sink, "match", pattern);
     let host = section.read(sink, "host", address::host);
@@ -51,7 +52,8 @@ pub(super) fn route(section: &Section<'_>, sink: &mut Sink<'_>) -> Placed {
     let read = section.read(sink, "read", Item::bool);
     let compare = section.read(sink, "compare", |item, sink| {
         let section = Section::of(item, &COMPARE, sink)?;
-        Some((rules::rules(&section, sink), judging::again(&section, sink)))
+        let rules = rules::rules(&section, sink, ids);
+        Some((rules, judging::again(&section, sink)))
     });
     let split = Split {
         key: &key,

@@ -1,6 +1,7 @@
 //! A route's `compare`.
 
 use crate::compare::{Identity, MAX_IDENTITY, Rules, StatusRule};
+use crate::config::ids::Ids;
 use crate::config::problem::{Fault, shorten};
 use crate::config::scalar;
 use crate::config::section::Section;
@@ -13,7 +14,7 @@ const STATUS: [(&str, StatusRule); 2] =
     [("exact", StatusRule::Exact), ("class", StatusRule::Class)];
 
 /// Reads `compare`.
-pub(super) fn rules(section: &Section<'_>, sink: &mut Sink<'_>) -> Rules {
+pub(super) fn rules(section: &Section<'_>, sink: &mut Sink<'_>, names: &Ids) -> Rules {
     let ignore = section.read(sink, "ignore", paths);
     let unordered = section.read(sink, "unordered", paths);
     let maps = section.read(sink, "maps", paths);
@@ -23,6 +24,11 @@ pub(super) fn rules(section: &Section<'_>, sink: &mut Sink<'_>) -> Rules {
     });
     let tolerance = section.read(sink, "tolerance", |item, sink| {
         by_path(item, sink, "numbers", tolerance)
+    });
+    let ids = section.read(sink, "map", |item, sink| {
+        by_path(item, sink, "names of [ids]", |item, sink| {
+            names.known(item, sink)
+        })
     });
     let null_is_absent = section.read(sink, "null_is_absent", Item::bool);
     let headers = section.read(sink, "headers", |item, sink| {
@@ -36,6 +42,7 @@ pub(super) fn rules(section: &Section<'_>, sink: &mut Sink<'_>) -> Rules {
         match_by: match_by.good().unwrap_or_default(),
         tolerance: tolerance.good().unwrap_or_default(),
         shape: shape.good().unwrap_or_default(),
+        ids: ids.good().unwrap_or_default(),
         maps: maps.good().unwrap_or_default(),
         null_is_absent: null_is_absent.good().unwrap_or(default.null_is_absent),
         headers: headers.good().unwrap_or(default.headers),

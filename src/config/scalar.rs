@@ -4,7 +4,7 @@ use crate::config::problem::{Fault, shorten};
 use crate::config::units::{self, UnitError};
 use crate::config::walk::{Item, Sink};
 use crate::route::bucket::Share;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -183,8 +183,6 @@ pub(super) fn path(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<PathBuf> {
 
 /// The name of a route.
 pub(super) fn route_name(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<String> {
-    const GRAMMAR: &str =
-        "a name is [a-z0-9][a-z0-9._-]{0,63}: small letters, digits, `.`, `_` and `-`";
     let text = item.text(sink)?;
     if matches!(text, "unmatched" | "other") {
         let fault = Fault::error("reserved-name", format!("the name \"{text}\" is taken"));
@@ -194,6 +192,18 @@ pub(super) fn route_name(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<String>
         );
         return None;
     }
+    name(text, sink, |sink, at| item.inside(sink, at), &item.path).then(|| text.to_owned())
+}
+
+/// Whether a text is a name, as labels of metrics are; `inside` says where its byte `at` stands.
+pub(super) fn name(
+    text: &str,
+    sink: &mut Sink<'_>,
+    inside: impl FnOnce(&Sink<'_>, usize) -> Range<usize>,
+    path: &str,
+) -> bool {
+    const GRAMMAR: &str =
+        "a name is [a-z0-9][a-z0-9._-]{0,63}: small letters, digits, `.`, `_` and `-`";
     let wrong = |(at, c): &(usize, char)| {
         let inner = *at > 0 && matches!(c, '.' | '_' | '-');
         !(c.is_ascii_lowercase() || c.is_ascii_digit() || inner)
@@ -203,13 +213,9 @@ pub(super) fn route_name(item: &Item<'_>, sink: &mut Sink<'_>) -> Option<String>
         Some((at, _)) => (at, "a name can't have control characters".to_owned()),
         None if text.is_empty() => (0, "a name can't be empty".to_owned()),
         None if text.len() > 64 => (64, "a name has at most 64 characters".to_owned()),
-        None => return Some(text.to_owned()),
+        None => return true,
     };
-    let span = item.inside(sink, at);
-    sink.report(
-        &span,
-        &item.path,
-        Fault::error("bad-name", message).hint(GRAMMAR),
-    );
-    None
+    let span = inside(sink, at);
+    sink.report(&span, path, Fault::error("bad-name", message).hint(GRAMMAR));
+    false
 }

@@ -1,6 +1,7 @@
 //! What the program may rely on: immutable and valid.
 
 use crate::compare::Rules;
+pub use crate::config::ids::IdTable;
 pub use crate::config::judging::{Again, Noise};
 pub use crate::config::protocol::{Multiplexing, Protocol};
 use crate::route::bucket::Share;
@@ -9,6 +10,7 @@ use crate::route::pattern::Pattern;
 use crate::side::Side;
 use crate::template::Template;
 use ipnet::IpNet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,11 +39,19 @@ pub struct Settings {
     pub samples: Samples,
     /// `[noise]`.
     pub noise: Noise,
+    /// `[ids]`, by name.
+    pub ids: BTreeMap<String, IdTable>,
     /// `[[route]]`, in the order of the file.
     pub routes: Vec<Route>,
 }
 
 impl Settings {
+    /// The names of `[ids]`, and how many pairings each may have.
+    pub fn id_bounds(&self) -> impl Iterator<Item = (&str, usize)> {
+        let tables = self.ids.iter();
+        tables.map(|(name, table)| (name.as_str(), table.max_pairs))
+    }
+
     /// The settings of one side.
     #[must_use]
     pub fn upstream(&self, side: Side) -> &Upstream {

@@ -1,6 +1,7 @@
 //! The loader as a whole: good files, and tables of mistakes with the exact place of each.
 
 mod generated;
+mod identities;
 mod judging;
 mod many;
 mod mistakes;

@@ -54,6 +54,12 @@ impl<'s> Sink<'s> {
         self.problems.len() < MOST
     }
 
+    /// Whether there is an error.
+    pub(super) fn has_errors(&self) -> bool {
+        let is_error = |problem: &Problem| problem.severity == Severity::Error;
+        self.left_out > 0 || self.problems.iter().any(is_error)
+    }
+
     /// Counts an error that is not told.
     pub(super) fn leave_out(&mut self) {
         self.left_out += 1;

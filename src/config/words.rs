@@ -23,9 +23,10 @@ pub(super) const TOP: Words = Words {
         "new",
         "samples",
         "noise",
+        "ids",
         "route",
     ],
-    later: &["ids"],
+    later: &[],
 };
 
 pub(super) const MIGRATION: Words = Words {
@@ -217,6 +218,7 @@ pub(super) const COMPARE: Words = Words {
         "match_by",
         "tolerance",
         "shape",
+        "map",
         "maps",
         "null_is_absent",
         "headers",
@@ -225,10 +227,16 @@ pub(super) const COMPARE: Words = Words {
         "lag",
         "settle",
     ],
-    later: &["map"],
+    later: &[],
 };
 
-const ALL: [&Words; 20] = [
+pub(super) const IDS: Words = Words {
+    place: "a table of [ids]",
+    known: &["max_pairs"],
+    later: &[],
+};
+
+const ALL: [&Words; 21] = [
     &TOP,
     &MIGRATION,
     &SERVER,
@@ -249,6 +257,7 @@ const ALL: [&Words; 20] = [
     &FALLBACK,
     &SHADOW,
     &COMPARE,
+    &IDS,
 ];
 
 impl Words {

@@ -110,6 +110,16 @@ impl Document<'_> {
         }
     }
 
+    /// Whether a node is a number or a string.
+    pub(crate) fn is_scalar(&self, node: Node) -> bool {
+        matches!(self.slots[node.index()].tag, Tag::Number | Tag::String)
+    }
+
+    /// A number, a string, an array or an object as it was written.
+    pub(crate) fn raw(&self, node: Node) -> &[u8] {
+        self.bytes(self.slots[node.index()].text)
+    }
+
     /// The name of an object's member, unescaped; empty for any other node.
     #[must_use]
     pub fn key(&self, node: Node) -> &str {

@@ -253,7 +253,7 @@ impl Hash for Decimal<'_> {
         self.magnitude.hash(state);
         // Digits in portions that fit a word: most numbers are one portion.
         let mut portion = 0_u64;
-        let mut count = 0;
+        let mut count = 0_u64;
         for digit in self.digits() {
             portion = portion * 10 + u64::from(digit - b'0');
             count += 1;
@@ -262,7 +262,9 @@ impl Hash for Decimal<'_> {
                 (portion, count) = (0, 0);
             }
         }
+        // With how many digits these are: zeros at the beginning of a portion count.
         state.write_u64(portion);
+        state.write_u64(count);
     }
 }
 

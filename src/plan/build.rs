@@ -2,7 +2,8 @@
 //!
 //! A Plan never changes. A request takes one and decides once; a body that outlives the decision keeps only its route's part.
 
-use crate::compare::Rules;
+use crate::compare::ids::Pairing;
+use crate::compare::{By, Ids, Rules};
 use crate::config::Settings;
 use crate::config::settings::{Again, Fallback, Noise, Route, Shadow};
 use crate::json::FieldPath;
@@ -81,6 +82,8 @@ pub struct RoutePlan {
     pub tracer: Option<Arc<Tracer>>,
     /// What of its mismatches and samples is shown.
     pub hiding: Arc<Hiding>,
+    /// What is known of values that have other names on the other side; the same for all routes.
+    pub ids: Arc<Ids>,
 }
 
 const _: () = {
@@ -97,6 +100,19 @@ impl RoutePlan {
     #[must_use]
     pub fn group(&self, side: Side) -> &Arc<Group> {
         &self.groups[side.index()]
+    }
+
+    /// By what old is compared with new.
+    #[must_use]
+    pub fn by(&self) -> By<'_> {
+        By::new(&self.rules, &self.ids)
+    }
+
+    /// Learns which values stand for each other, as a pair has shown in which nothing was wrong; what it is about tells it from others of the route.
+    pub fn learn(&self, pairings: &[Pairing], record: impl FnOnce() -> String) {
+        if !pairings.is_empty() {
+            self.by().learn(pairings, [self.name(), &record()]);
+        }
     }
 
     /// The route's name.
@@ -124,6 +140,8 @@ pub struct Lasting<'a> {
     pub endpoints: &'a Endpoints,
     /// Its cells.
     pub telemetry: &'a Telemetry,
+    /// What it knows of identities.
+    pub ids: &'a Arc<Ids>,
     /// The Plan in whose place the new one comes.
     pub before: Option<&'a Plan>,
 }
@@ -141,8 +159,10 @@ impl Plan {
         let Lasting {
             endpoints,
             telemetry,
+            ids,
             before,
         } = lasting;
+        ids.bound(settings.id_bounds());
         let before = before.into_iter().flat_map(Self::routes);
         let groups = Side::BOTH.map(|side| endpoints.group(side, settings.upstream(side)));
         let twin = settings.twin.as_ref().map(|twin| endpoints.twin(twin));
@@ -150,6 +170,7 @@ impl Plan {
             old_again: twin.unwrap_or_else(|| Arc::clone(&groups[Side::Old.index()])),
             groups: Arc::new(groups),
             salt: Arc::new(Salt::new(&settings.migration.name)),
+            ids: Arc::clone(ids),
             tracer: settings
                 .log
                 .traces
@@ -261,6 +282,7 @@ impl RoutePlan {
             fallback: route.fallback,
             shadow: route.shadow,
             tracer: shared.tracer.clone(),
+            ids: Arc::clone(&shared.ids),
             metrics,
             groups: Arc::clone(&shared.groups),
         }
@@ -296,6 +318,7 @@ impl RoutePlan {
             fallback: Fallback::Off,
             shadow: Shadow::default(),
             tracer: shared.tracer.clone(),
+            ids: Arc::clone(&shared.ids),
             metrics,
             groups: Arc::clone(&shared.groups),
         }
@@ -307,6 +330,7 @@ struct Shared<'a> {
     groups: Arc<[Arc<Group>; 2]>,
     old_again: Arc<Group>,
     salt: Arc<Salt>,
+    ids: Arc<Ids>,
     tracer: Option<Arc<Tracer>>,
     /// The routes of the Plan before, by name.
     before: HashMap<&'a str, &'a RoutePlan>,

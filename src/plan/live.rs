@@ -2,6 +2,7 @@
 //!
 //! Readers take a snapshot and never wait; writers take turns. An override survives every change of settings.
 
+use crate::compare::Ids;
 use crate::config::{Problem, Settings, restart_required};
 use crate::plan::build::{Lasting, Plan, Stamp};
 use crate::route::decide::share_in_force;
@@ -33,6 +34,7 @@ pub struct Live {
     turn: Mutex<()>,
     endpoints: Endpoints,
     telemetry: Arc<Telemetry>,
+    ids: Arc<Ids>,
 }
 
 impl Live {
@@ -43,6 +45,7 @@ impl Live {
         sha256: String,
         overrule: Option<SavedOverride>,
         telemetry: Arc<Telemetry>,
+        ids: Arc<Ids>,
     ) -> Self {
         let endpoints = Endpoints::new(Arc::clone(&telemetry));
         let started_with = settings.clone();
@@ -54,6 +57,7 @@ impl Live {
         let lasting = Lasting {
             endpoints: &endpoints,
             telemetry: &telemetry,
+            ids: &ids,
             before: None,
         };
         let plan = Plan::build(settings, stamp, overrule, lasting);
@@ -65,10 +69,17 @@ impl Live {
             turn: Mutex::new(()),
             endpoints,
             telemetry,
+            ids,
         };
         live.publish(&live.snapshot());
         live.telemetry.process().reload(ReloadResult::Applied);
         live
+    }
+
+    /// What is known of identities.
+    #[must_use]
+    pub fn ids(&self) -> &Arc<Ids> {
+        &self.ids
     }
 
     /// The Plan in force now.
@@ -101,6 +112,7 @@ impl Live {
         let lasting = Lasting {
             endpoints: &self.endpoints,
             telemetry: &self.telemetry,
+            ids: &self.ids,
             before: Some(&before),
         };
         let plan = Plan::build(settings, stamp, before.overrule.clone(), lasting);

@@ -1,5 +1,6 @@
 //! What the tests of this room work with.
 
+use crate::compare::Ids;
 use crate::config;
 use crate::message::capture::{Budget, Reservation};
 use crate::message::fields::Fields;
@@ -20,7 +21,13 @@ pub(super) fn route() -> Arc<RoutePlan> {
     let text = "[migration]\nname = \"a\"\n[old]\nurl = \"http://127.0.0.1:1\"\n[new]\nurl = \"http://127.0.0.1:2\"";
     let loaded = config::load(text, Path::new("."), &|_| None);
     let settings = loaded.settings.expect("the settings are good");
-    let live = Live::new(settings, String::new(), None, Telemetry::new());
+    let live = Live::new(
+        settings,
+        String::new(),
+        None,
+        Telemetry::new(),
+        Arc::new(Ids::unkeyed()),
+    );
     Arc::clone(&live.snapshot().unmatched)
 }
 

@@ -77,6 +77,16 @@ pub struct Pair {
     pub memory: Reservation,
 }
 
+impl Pair {
+    /// What tells the record that it is about from others of its route: its key, or its target where it has none.
+    pub(super) fn record(&self) -> String {
+        match &self.key {
+            Some(key) => key.clone(),
+            None => String::from_utf8_lossy(&self.request.head.text()).into_owned(),
+        }
+    }
+}
+
 /// A pair with its account.
 pub(super) type Offer = (Ticket, Box<Pair>);
 

@@ -1,6 +1,7 @@
 //! A mismatch as it is kept: what was asked, what differed, and how old becomes new; without values where they are private.
 
 use crate::compare::cause::{self, CauseId};
+use crate::compare::ids::Pairing;
 use crate::compare::recheck::Judgement;
 use crate::compare::{Comparison, Divergence};
 use crate::plan::RoutePlan;
@@ -15,6 +16,9 @@ use jiff::Timestamp;
 pub(super) struct Finding {
     divergences: Vec<Divergence>,
     row: Mismatch,
+    /// Which values stand for each other, and the record that shows it.
+    pairings: Vec<Pairing>,
+    record: String,
     at: Timestamp,
     key: Option<String>,
 }
@@ -31,6 +35,12 @@ impl Finding {
         Self {
             divergences: comparison.divergences,
             row,
+            record: if comparison.pairings.is_empty() {
+                String::new()
+            } else {
+                pair.record()
+            },
+            pairings: comparison.pairings,
             at: pair.at,
             key: pair.key.clone(),
         }
@@ -38,7 +48,10 @@ impl Finding {
 
     /// Memory that it holds, in bytes, a little more rather than less: differences stand in three places.
     pub(super) fn weight(&self) -> usize {
-        3 * self.row.weight() + self.key.as_ref().map_or(0, String::len)
+        3 * self.row.weight()
+            + self.key.as_ref().map_or(0, String::len)
+            + self.record.len()
+            + self.pairings.len() * size_of::<Pairing>()
     }
 
     /// What differed.
@@ -46,7 +59,7 @@ impl Finding {
         &self.divergences
     }
 
-    /// Keeps it if it is a mismatch, and names its cause. What differed comes back.
+    /// Keeps it if it is a mismatch, and names its cause; learns from it if it is but noise. What differed comes back.
     pub(super) fn keep(
         self,
         route: &RoutePlan,
@@ -54,6 +67,9 @@ impl Finding {
         mismatches: &Mismatches,
         causes: &Causes,
     ) -> (Vec<Divergence>, Option<CauseId>) {
+        if judgement == Judgement::Noise {
+            route.learn(&self.pairings, || self.record);
+        }
         let Judgement::Mismatch { flaky, rechecked } = judgement else {
             return (self.divergences, None);
         };

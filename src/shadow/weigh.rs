@@ -2,7 +2,7 @@
 
 use crate::compare::docket::{Bench, Docket, Entered};
 use crate::compare::recheck::{Again, Look};
-use crate::compare::{self, Answer, Comparison, Divergence, Rules};
+use crate::compare::{self, Answer, By, Comparison, Divergence, Rules};
 use crate::message::capture::Reservation;
 use crate::message::fields::Fields;
 use crate::plan::RoutePlan;
@@ -110,8 +110,8 @@ pub(super) struct Measure<'a> {
 }
 
 impl Bench for Measure<'_> {
-    fn rules(&self) -> &Rules {
-        &self.route.rules
+    fn by(&self) -> By<'_> {
+        self.route.by()
     }
 
     fn read<T>(&self, work: impl FnOnce(&mut dyn compare::Memory) -> T) -> T {

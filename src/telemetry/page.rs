@@ -76,6 +76,7 @@ metrics_table! {
     INCOMPARABLE: Counter "crossfade_incomparable_total", "Pairs that could not be judged, by reason";
     DIVERGENCES: Counter "crossfade_divergences_total", "Mismatches by field and kind, once for each in a pair";
     FIELDS: Gauge "crossfade_fields", "Fields that have differed, by what is known of them";
+    IDS: Gauge "crossfade_ids", "Pairings of values that are one thing, by what is known of them";
     ROUTE_SHARE: Gauge "crossfade_route_share", "Share of reads that new serves, switches and override included";
     OVERRIDE: Gauge "crossfade_override", "1 while an override of the admin API is in force";
     GENERATION: Gauge "crossfade_config_generation", "Generation of the settings in force";

@@ -1,8 +1,10 @@
 //! What is counted for the whole proxy.
 
+use crate::compare::ids::Counts;
 use crate::telemetry::cells::{CounterCell, GaugeCell};
 use crate::telemetry::labels::{Label, LostSample, Rejected, ReloadResult};
 use crate::telemetry::page::{self, Page};
+use std::sync::{Mutex, PoisonError};
 
 /// The cells of the proxy.
 #[derive(Debug, Default)]
@@ -25,6 +27,7 @@ pub struct ProcessMetrics {
     rejected: [CounterCell; Rejected::ALL.len()],
     reloads: [CounterCell; ReloadResult::ALL.len()],
     samples_lost: [CounterCell; LostSample::ALL.len()],
+    ids: Mutex<Vec<(String, Counts)>>,
 }
 
 impl ProcessMetrics {
@@ -45,6 +48,11 @@ impl ProcessMetrics {
     /// Samples were not kept.
     pub fn samples_lost(&self, reason: LostSample, samples: u64) {
         self.samples_lost[reason.index()].add(samples);
+    }
+
+    /// So many pairings are known now, by name.
+    pub fn ids(&self, counts: Vec<(String, Counts)>) {
+        *self.ids.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
     /// Requests refused for one reason.
@@ -75,6 +83,18 @@ impl ProcessMetrics {
             for reason in LostSample::ALL {
                 let lost = self.samples_lost[reason.index()].value();
                 series.value(&[("reason", reason.text())], lost);
+            }
+        });
+        page.metric(page::IDS, |series| {
+            let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+            for (name, counts) in &*ids {
+                for (state, count) in [
+                    ("candidate", counts.candidates as u64),
+                    ("confirmed", counts.confirmed as u64),
+                    ("evicted", counts.evicted),
+                ] {
+                    series.value(&[("name", name), ("state", state)], count);
+                }
             }
         });
         page.metric(page::HANDOVER_FAILURES, |series| {

@@ -1,6 +1,7 @@
 //! The page as a whole: every series of the contract, at 0 from the start, with exactly its labels.
 
 use super::*;
+use crate::compare::ids::Counts;
 use crate::compare::{Incomparable, Kind, Verdict};
 use crate::side::Side;
 use http::Method;
@@ -85,6 +86,8 @@ impl Page {
 fn every_series_is_there_at_zero_with_its_type_and_labels() {
     let telemetry = Telemetry::new();
     let _ = telemetry.route("tags", Some(&[Method::GET, Method::HEAD]));
+    let ids = vec![("tag-id".to_owned(), Counts::default())];
+    telemetry.process().ids(ids);
     let page = Page::of(&telemetry);
     // name, type, labels, series
     let table = [
@@ -135,11 +138,12 @@ fn every_series_is_there_at_zero_with_its_type_and_labels() {
         ("crossfade_comparisons_total", "counter", "route verdict", 6),
         ("crossfade_rechecks_total", "counter", "route", 1),
         ("crossfade_fields", "gauge", "route state", 5),
+        ("crossfade_ids", "gauge", "name state", 3),
         (
             "crossfade_incomparable_total",
             "counter",
             "route reason",
-            14,
+            15,
         ),
         ("crossfade_route_share", "gauge", "route", 1),
         ("crossfade_override", "gauge", "", 1),

@@ -272,3 +272,45 @@ fn a_rare_defect_is_told_from_noise_on_the_same_field() {
         report["verdicts"]
     );
 }
+
+#[test]
+fn identities_are_learnt_from_the_pairs_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = RULES.replace(
+        "compare = {",
+        "compare = { map = { \"$.id\" = \"tag-id\" },",
+    );
+    let rules = rules.replace("[[route]]", "[ids.tag-id]\n[[route]]");
+    fs::write(folder.path().join("routes.toml"), rules).unwrap();
+    let line = |key: &str, old: u8, new: u8| {
+        format!(
+            "{{\"route\": \"tags\", \"key\": {key:?}, \"old\": {{\"id\": {old}}}, \"new\": {{\"id\": {new}}}}}\n"
+        )
+    };
+    let pairs = [
+        line("a", 7, 9),
+        line("a", 7, 9),
+        // Nothing is sure yet.
+        line("b", 7, 8),
+        line("a", 7, 9),
+        line("b", 7, 9),
+        line("c", 7, 8),
+        line("c", 7, 7),
+    ];
+    let said = report(folder.path(), &pairs.concat(), &[]);
+    let verdicts = &said["verdicts"];
+    assert_eq!(
+        (
+            &verdicts["match"],
+            &verdicts["incomparable"],
+            &verdicts["mismatch"]
+        ),
+        (&json!(3), &json!(2), &json!(2)),
+        "{said}"
+    );
+    assert_eq!(said["causes"][0]["shape"], "identity");
+    // As names they are of this route alone.
+    let other = pairs.concat().replace("\"tags\"", "\"other\"");
+    let said = report(folder.path(), &other, &[]);
+    assert_eq!(said["verdicts"]["match"], 1);
+}

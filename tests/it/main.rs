@@ -35,6 +35,7 @@ mod handover;
 mod harness;
 mod headers;
 mod http2;
+mod ids;
 mod isolation;
 mod judge;
 mod learn;

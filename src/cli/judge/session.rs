@@ -3,6 +3,7 @@
 use crate::cli::judge::answered::Answered;
 use crate::cli::judge::lines::{Lines, Recorded};
 use crate::cli::output::{self, Status};
+use crate::compare::Ids;
 use crate::compare::docket::{Circumstances, Recorded as Pair, RoutePairs, Settled};
 use crate::compare::noise;
 use crate::compare::recheck::{Judgement, Look};
@@ -11,6 +12,7 @@ use crate::config::settings::Again;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
+use std::sync::Arc;
 
 /// Routes of one file; a line of one more is a bad one.
 const ROUTES: usize = 1_000;
@@ -20,6 +22,8 @@ const TOLD: u64 = 20;
 /// What was read so far.
 pub(super) struct Session<'s> {
     settings: Option<&'s Settings>,
+    /// Learnt from these pairs alone.
+    ids: Arc<Ids>,
     pub(super) dockets: BTreeMap<String, Docket>,
     pub(super) verdicts: Verdicts,
     bad: u64,
@@ -70,8 +74,11 @@ impl Verdicts {
 
 impl<'s> Session<'s> {
     pub(super) fn new(settings: Option<&'s Settings>) -> Self {
+        let ids = Ids::unkeyed();
+        ids.bound(settings.into_iter().flat_map(Settings::id_bounds));
         Self {
             settings,
+            ids: Arc::new(ids),
             dockets: BTreeMap::new(),
             verdicts: Verdicts::default(),
             bad: 0,
@@ -144,7 +151,12 @@ impl<'s> Session<'s> {
             noise.floor = settings.noise.floor;
         }
         Docket {
-            pairs: RoutePairs::new(name, rules.unwrap_or_default(), noise),
+            pairs: RoutePairs::new(
+                name,
+                rules.unwrap_or_default(),
+                noise,
+                Arc::clone(&self.ids),
+            ),
             again: route.map(|route| route.again.clone()).unwrap_or_default(),
         }
     }

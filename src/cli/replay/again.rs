@@ -9,11 +9,12 @@ use crate::compare::change::{Change, Form};
 use crate::compare::docket::{Circumstances, Desk, Recorded, Settled};
 use crate::compare::noise;
 use crate::compare::recheck::{Judgement, Look};
-use crate::compare::{Answer, Divergence, Rules};
+use crate::compare::{Answer, Divergence, Ids, Kind, Rules};
 use crate::config::Settings;
 use crate::json::FieldPath;
 use crate::store::samples::{Blur, Found, Replica, Sample, StandIn};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a sample is by other rules.
@@ -74,6 +75,8 @@ impl From<Settled> for After {
 /// All samples of a proxy.
 pub(super) struct Replay<'s> {
     settings: &'s Settings,
+    /// Learnt from these samples alone.
+    ids: Arc<Ids>,
     pub(super) routes: BTreeMap<String, Replayed>,
 }
 
@@ -102,13 +105,18 @@ struct Tried {
     vague: Vec<FieldPath>,
     headers: Vec<String>,
     fingerprint: String,
+    /// They ask for identities.
+    names: bool,
 }
 
 impl Replayed {
-    fn new(route: &str, settings: &Settings) -> Self {
+    fn new(route: &str, settings: &Settings, ids: &Arc<Ids>) -> Self {
         let mut routes = settings.routes.iter();
         let route_rules = routes.find(|known| known.name == route);
-        let desk = |rules: &Rules| Desk::new(rules.clone(), noise::Settings::default());
+        let desk = |rules: &Rules| {
+            let noise = noise::Settings::default();
+            Desk::new(route, rules.clone(), noise, Arc::clone(ids))
+        };
         Self {
             rules: route_rules.map(|known| {
                 let rules = &known.compare;
@@ -121,6 +129,7 @@ impl Replayed {
                     }),
                     vague: near.chain(&rules.shape).cloned().collect(),
                     headers: rules.headers.iter().map(|name| name.to_string()).collect(),
+                    names: !rules.ids.is_empty(),
                     fingerprint: format!("{:016x}", rules.fingerprint()),
                 }
             }),
@@ -185,11 +194,19 @@ impl Replayed {
         // What other rules hide can be seen without rules.
         let all = sample.replica(Blur::default());
         let all = all.map(|replica| taken(&self.bare, &replica, After::Mismatch).1);
-        for divergence in all.iter().flatten().filter(is_known) {
+        let named = |mut divergence: Divergence| {
+            let mut identities = sample.fields.iter().filter(|field| is_identity(field));
+            if identities.any(|field| field.path == divergence.path) {
+                (divergence.kind, divergence.change) = (Kind::Identity, Form::Identity.into());
+            }
+            divergence
+        };
+        let all = all.into_iter().flatten().map(named);
+        for divergence in all.filter(|divergence| is_known(&divergence)) {
             let is_same =
                 |other: &Divergence| other.path == divergence.path && other.kind == divergence.kind;
             if !known.iter().any(is_same) {
-                known.push(divergence.clone());
+                known.push(divergence);
             }
         }
         retold(sample, &known)
@@ -198,8 +215,11 @@ impl Replayed {
 
 impl<'s> Replay<'s> {
     pub(super) fn new(settings: &'s Settings) -> Self {
+        let ids = Ids::unkeyed();
+        ids.bound(settings.id_bounds());
         Self {
             settings,
+            ids: Arc::new(ids),
             routes: BTreeMap::new(),
         }
     }
@@ -209,7 +229,7 @@ impl<'s> Replay<'s> {
         let replayed = match self.routes.get_mut(&sample.route) {
             Some(replayed) => replayed,
             None => {
-                let new = Replayed::new(&sample.route, self.settings);
+                let new = Replayed::new(&sample.route, self.settings, &self.ids);
                 self.routes.entry(sample.route.clone()).or_insert(new)
             }
         };
@@ -233,6 +253,10 @@ fn note(book: &mut Book<()>, sample: &Sample, found: &[Divergence]) {
 fn at(sample: &Sample) -> i64 {
     let at = sample.at.parse::<jiff::Timestamp>();
     at.map_or(0, |at| at.as_millisecond())
+}
+
+fn is_identity(field: &Found) -> bool {
+    field.kind == Kind::Identity.name()
 }
 
 fn is_of(field: &Found, divergence: &Divergence) -> bool {
@@ -280,6 +304,10 @@ impl Tried {
         let Some((after, found)) = by(desk, Blur::default()) else {
             return unknown;
         };
+        // What the proxy knew of identities is not in a sample.
+        if after != After::Mismatch && self.names && sample.fields.iter().any(is_identity) {
+            return unknown;
+        }
         // A field that was not kept may have differed.
         let lacks = self
             .headers

@@ -14,9 +14,12 @@ pub(super) const MOST: usize = 3;
 pub(super) fn may_be(form: Form) -> bool {
     match form {
         Form::Values { from, to, traits } => from == to && traits.is_empty(),
-        Form::Renamed | Form::Reordered | Form::Length | Form::Duplicate | Form::Status(..) => {
-            false
-        }
+        Form::Renamed
+        | Form::Reordered
+        | Form::Length
+        | Form::Duplicate
+        | Form::Identity
+        | Form::Status(..) => false,
     }
 }
 

@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 
 /// The narrowest that does; `None` where no rule can silence it, or none that would not silence everything.
 pub(super) fn silence(strands: &[Strand]) -> Option<Silence> {
+    // What is not the same thing is no matter of how closely one looks.
+    if strands.iter().any(|strand| strand.kind == Kind::Identity) {
+        return None;
+    }
     let header = |strand: &Strand| strand.path.strip_prefix("header:").map(str::to_owned);
     if let Some(name) = strands.iter().find_map(header) {
         return (strands.len() == 1).then_some(Silence::Header(name));

@@ -176,6 +176,7 @@ fn plain(form: Form) -> String {
         Form::Reordered => "reordered".to_owned(),
         Form::Length => "length".to_owned(),
         Form::Duplicate => "duplicate".to_owned(),
+        Form::Identity => "identity".to_owned(),
         Form::Status(old, new) => format!("{old}_to_{new}"),
     }
 }
@@ -229,8 +230,11 @@ fn strand<E>(book: &Book<E>, marks: u128, shape: &str) -> Strand {
 fn traits<E>(entry: &Entry<E>) -> Traits {
     match entry.change.form {
         Form::Values { traits, .. } => traits,
-        Form::Renamed | Form::Reordered | Form::Length | Form::Duplicate | Form::Status(..) => {
-            Traits::default()
-        }
+        Form::Renamed
+        | Form::Reordered
+        | Form::Length
+        | Form::Duplicate
+        | Form::Identity
+        | Form::Status(..) => Traits::default(),
     }
 }

@@ -3,15 +3,16 @@
 use crate::compare::docket::memory::{Docket, Entered, Leave};
 use crate::compare::finding::{Comparison, Divergence, Incomparable, Verdict};
 use crate::compare::recheck::{Again, Evidence, Judgement, Look, look_again, verdict};
-use crate::compare::rules::Rules;
+use crate::compare::rules::By;
 use crate::compare::verdict::{Answer, Memory, compare, with_documents};
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 /// Where the pairs of a route are judged. Who implements it says where things are; what is done with them, and in which order, is said here.
 pub trait Bench {
-    /// The route's rules.
-    fn rules(&self) -> &Rules;
+    /// The route's rules, and what is known of identities.
+    fn by(&self) -> By<'_>;
 
     /// Lends memory for reading answers, which is free again afterwards.
     fn read<T>(&self, work: impl FnOnce(&mut dyn Memory) -> T) -> T;
@@ -28,7 +29,7 @@ pub trait Bench {
                 });
             });
         }
-        let comparison = self.read(|memory| compare(&look.old, &look.new, self.rules(), memory));
+        let comparison = self.read(|memory| compare(&look.old, &look.new, self.by(), memory));
         if comparison.verdict == Verdict::Mismatch {
             self.learn(look, &comparison.divergences);
         }
@@ -50,7 +51,7 @@ pub trait Bench {
 
     /// Compares two answers of old, or of its twin, to one request: what differs old does by itself.
     fn hear_old(&self, first: &Answer<'_>, second: &Answer<'_>) {
-        let own = self.read(|memory| compare(first, second, self.rules(), memory));
+        let own = self.read(|memory| compare(first, second, self.by().itself(), memory));
         if !matches!(own.verdict, Verdict::Incomparable(_)) {
             self.recall(|docket, now| docket.own(&own.divergences, now));
         }
@@ -69,7 +70,7 @@ pub trait Bench {
         found: &[Divergence],
         earlier: Option<&Again>,
     ) -> Option<Again> {
-        let again = self.read(|memory| look_again(first, last, found, self.rules(), memory));
+        let again = self.read(|memory| look_again(first, last, found, self.by(), memory));
         let again = again.ok()?;
         Some(match earlier {
             Some(earlier) => again.after(earlier),
@@ -152,7 +153,11 @@ pub enum Settled {
 }
 
 /// Takes a recorded pair through all steps. With what it is comes what differed at the first look.
-pub(super) fn judge(bench: &impl Bench, pair: &Recorded<'_>) -> (Settled, Vec<Divergence>) {
+pub(super) fn judge(
+    bench: &impl Bench,
+    route: &str,
+    pair: &Recorded<'_>,
+) -> (Settled, Vec<Divergence>) {
     let settled = |settled| (settled, Vec::new());
     if pair.circumstances.is_recent() {
         return settled(Settled::Incomparable(Incomparable::RecentWrite));
@@ -162,19 +167,32 @@ pub(super) fn judge(bench: &impl Bench, pair: &Recorded<'_>) -> (Settled, Vec<Di
         bench.hear_old(&pair.first.old, second);
     }
     let comparison = bench.first_sight(&entered, &pair.first);
+    let learn = || {
+        if !comparison.pairings.is_empty() {
+            let old = || String::from_utf8_lossy(pair.first.old.body.unwrap_or_default());
+            let record = pair.key.map_or_else(old, Cow::Borrowed);
+            bench.by().learn(&comparison.pairings, [route, &record]);
+        }
+    };
+    if comparison.verdict != Verdict::Mismatch {
+        learn();
+    }
     match comparison.verdict {
         Verdict::Incomparable(reason) => return settled(Settled::Incomparable(reason)),
         Verdict::Match => return settled(Settled::Match),
         Verdict::Mismatch => {}
     }
-    let found = comparison.divergences;
+    let found = &comparison.divergences;
     // They were asked again or were not, whatever would be granted here.
-    let leave = bench.doubt(key_of(pair), &found, 0);
+    let leave = bench.doubt(key_of(pair), found, 0);
     let looks = pair.again.map(|last| [pair.first, last]);
-    let again = looks.and_then(|looks| bench.look_again(looks, &found, None));
+    let again = looks.and_then(|looks| bench.look_again(looks, found, None));
     let asked = again.is_some().then_some((leave, 0));
-    let judgement = bench.settle(&found, asked, again.as_ref(), &pair.circumstances);
-    (Settled::Differed(judgement), found)
+    let judgement = bench.settle(found, asked, again.as_ref(), &pair.circumstances);
+    if judgement == Judgement::Noise {
+        learn();
+    }
+    (Settled::Differed(judgement), comparison.divergences)
 }
 
 /// A hash of the key; without one, of what old said.

@@ -7,12 +7,14 @@ use crate::compare::cause::{Book, Cause, MARKS, Seen};
 use crate::compare::docket::bench::{Bench, Recorded, Settled, judge};
 use crate::compare::docket::memory::Docket;
 use crate::compare::finding::{Divergence, Kind};
+use crate::compare::ids::Ids;
 use crate::compare::noise::{Report, Settings};
 use crate::compare::recheck::Judgement;
-use crate::compare::rules::Rules;
+use crate::compare::rules::{By, Rules};
 use crate::compare::verdict::{Memory, Unlimited};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Paths of which the kinds are kept.
@@ -21,7 +23,9 @@ const PATHS: usize = 1_000;
 /// Where recorded pairs are judged: by these rules, with memory enough, and by the times in the record.
 #[derive(Debug)]
 pub struct Desk {
+    route: String,
     rules: Rules,
+    ids: Arc<Ids>,
     docket: RefCell<Docket>,
     /// The latest time: it does not go back for a pair that is late.
     now: Cell<Duration>,
@@ -64,8 +68,8 @@ impl Own {
 }
 
 impl Bench for Desk {
-    fn rules(&self) -> &Rules {
-        &self.rules
+    fn by(&self) -> By<'_> {
+        By::new(&self.rules, &self.ids)
     }
 
     fn read<T>(&self, work: impl FnOnce(&mut dyn Memory) -> T) -> T {
@@ -78,10 +82,12 @@ impl Bench for Desk {
 }
 
 impl Desk {
-    /// No pair yet.
+    /// No pair yet, of a route with these rules; what is known of identities it shares with others.
     #[must_use]
-    pub fn new(rules: Rules, settings: Settings) -> Self {
+    pub fn new(route: &str, rules: Rules, settings: Settings, ids: Arc<Ids>) -> Self {
         Self {
+            route: route.to_owned(),
+            ids,
             docket: RefCell::new(Docket::new(&rules, settings)),
             rules,
             now: Cell::default(),
@@ -92,16 +98,16 @@ impl Desk {
     pub fn judge(&self, pair: &Recorded<'_>) -> (Settled, Vec<Divergence>) {
         let at = Duration::from_millis(u64::try_from(pair.at).unwrap_or(0));
         self.now.set(at.max(self.now.get()));
-        judge(self, pair)
+        judge(self, &self.route, pair)
     }
 }
 
 impl RoutePairs {
     /// No pair yet, of a route with these rules.
     #[must_use]
-    pub fn new(route: &str, rules: Rules, settings: Settings) -> Self {
+    pub fn new(route: &str, rules: Rules, settings: Settings, ids: Arc<Ids>) -> Self {
         Self {
-            desk: Desk::new(rules, settings),
+            desk: Desk::new(route, rules, settings, ids),
             causes: Book::new(route),
             kinds: BTreeMap::new(),
             trials: 0,

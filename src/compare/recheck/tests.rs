@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::compare::finding::Incomparable;
+use crate::compare::rules::Rules;
 use crate::compare::verdict::Unlimited;
 use crate::compare::verdict::tests::rules;
 use http::{HeaderMap, StatusCode};

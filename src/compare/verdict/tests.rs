@@ -1,6 +1,7 @@
 //! Answers: status, headers, codings, bounds. Documents have a file of their own, and so have the properties.
 
 use super::*;
+use crate::compare::rules::Rules;
 use crate::json::FieldPath;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -10,10 +11,11 @@ use std::io::Write;
 mod arrays;
 mod coded;
 mod documents;
+mod identities;
 mod patches;
 mod properties;
 
-/// Rules written as `ignore $.a; unordered $.b; match_by $.c kind id; tolerance $.d 0.1; map $.e; shape $.f; nulls`.
+/// Rules written as `ignore $.a; unordered $.b; match_by $.c kind id; tolerance $.d 0.1; map $.e; shape $.f; ids $.g tag-id; nulls`.
 pub(crate) fn rules(text: &str) -> Rules {
     let mut rules = Rules::default();
     for rule in text
@@ -33,6 +35,7 @@ pub(crate) fn rules(text: &str) -> Rules {
             "tolerance" => rules.tolerance.push((path(), words[2].parse().unwrap())),
             "map" => rules.maps.push(path()),
             "shape" => rules.shape.push(path()),
+            "ids" => rules.ids.push((path(), words[2].to_owned())),
             "nulls" => rules.null_is_absent = true,
             other => panic!("{other}"),
         }
@@ -67,7 +70,7 @@ fn side(text: &str) -> Side {
     }
 }
 
-fn judge(old: &Side, new: &Side, rules: &Rules, memory: &mut dyn Memory) -> Comparison {
+fn judge<'r>(old: &Side, new: &Side, by: impl Into<By<'r>>, memory: &mut dyn Memory) -> Comparison {
     let answer = |side: &Side| {
         (
             StatusCode::from_u16(side.status).unwrap(),
@@ -88,7 +91,7 @@ fn judge(old: &Side, new: &Side, rules: &Rules, memory: &mut dyn Memory) -> Comp
             headers: &new_headers,
             body: new_body.as_deref(),
         },
-        rules,
+        by,
         memory,
     )
 }
@@ -419,9 +422,9 @@ fn every_name_is_its_own() {
             .collect::<std::collections::BTreeSet<_>>()
             .len()
     };
-    assert_eq!(names(Kind::ALL.map(Kind::name).to_vec()), 10);
+    assert_eq!(names(Kind::ALL.map(Kind::name).to_vec()), 11);
     assert_eq!(
         names(Incomparable::ALL.map(Incomparable::name).to_vec()),
-        14
+        15
     );
 }

@@ -83,7 +83,6 @@ fn unknown_keys_and_keys_of_later_versions() {
         "[[routes]]\nname = \"a\"\nmatch = \"GET /a\"",
         "7:3-7:9 unknown-key routes",
     );
-    check_line("[ids.x]\nmax_pairs = 1", "7:2-7:5 not-implemented ids");
     check_line("protocol = \"h3\"", "7:12-7:16 bad-value new.protocol");
     check_line("tls = {}", "7:7-7:9 bad-value new.tls");
     check_line("urls = []", "7:8-7:10 bad-url new.urls");
@@ -98,10 +97,6 @@ fn unknown_keys_and_keys_of_later_versions() {
         "10:8-10:11 not-implemented route[0].old",
     );
     check_route("[route.new]", "10:8-10:11 not-implemented route[0].new");
-    check_route(
-        "compare = { map = {} }",
-        "10:13-10:16 not-implemented route[0].compare.map",
-    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::cli::explain::request::{Field, parse_method};
+use crate::compare::Ids;
 use crate::config;
 use crate::plan::build::{Lasting, Stamp};
 use crate::side::Side;
@@ -69,6 +70,7 @@ fn plan(overrule: Option<(Side, Option<&str>)>) -> Plan {
         Lasting {
             endpoints: &Endpoints::new(Arc::clone(&telemetry)),
             telemetry: &telemetry,
+            ids: &Arc::new(Ids::unkeyed()),
             before: None,
         },
     )

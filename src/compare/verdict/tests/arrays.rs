@@ -2,6 +2,7 @@
 
 use super::documents::{check, check_by};
 use super::rules;
+use crate::compare::rules::Rules;
 use crate::compare::verdict::*;
 
 #[test]

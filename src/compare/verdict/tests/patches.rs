@@ -1,6 +1,7 @@
 //! Patches: their operations, when they are exact, and what hostile documents can make of them.
 
 use super::rules;
+use crate::compare::rules::Rules;
 use crate::compare::verdict::*;
 
 /// Checks the patch's operations, and that it gives new if it says so.

@@ -1,6 +1,7 @@
 //! What holds for any two documents.
 
 use super::rules;
+use crate::compare::rules::Rules;
 use crate::compare::verdict::*;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
