@@ -12,6 +12,7 @@ use crate::app::threads::Runtimes;
 use crate::app::traces;
 use crate::app::watch::Follower;
 use crate::plan::Live;
+use crate::store::ids::Keeper;
 use crate::store::samples::Samples;
 use crate::store::{SavedOverride, StateDir};
 use axum::Router;
@@ -69,6 +70,7 @@ pub(super) fn begin(
         live: Arc::clone(&shared.live),
         state: Arc::clone(&shared.state),
         samples: Arc::clone(&shared.samples),
+        keeper: Arc::clone(&shared.keeper),
     };
     let samples = Arc::clone(&shared.samples);
     let (live, telemetry) = (Arc::clone(&shared.live), Arc::clone(&shared.telemetry));
@@ -99,6 +101,7 @@ struct Control {
     live: Arc<Live>,
     state: Arc<StateDir>,
     samples: Arc<Samples>,
+    keeper: Arc<Keeper>,
 }
 
 impl Control {
@@ -155,10 +158,12 @@ impl Control {
     /// From here on this process changes nothing in `state_dir`. Returns the override that is kept there.
     async fn leave_state(&self) -> Option<SavedOverride> {
         let (state, samples) = (Arc::clone(&self.state), Arc::clone(&self.samples));
+        let keeper = Arc::clone(&self.keeper);
         // It waits for what is being written, on a disk that may hang.
         let left = spawn_blocking(move || {
             state.give_up();
             samples.give_up();
+            keeper.give_up();
             state.load_override().ok().flatten()
         });
         left.await.ok().flatten()
@@ -168,6 +173,7 @@ impl Control {
     fn take_state_back(&self, before: Option<&SavedOverride>) {
         self.state.take_back();
         self.samples.take_back();
+        self.keeper.take_back();
         match self.state.load_override() {
             Ok(after) if after.as_ref() == before => {}
             Ok(after) => self.live.set_override(after),

@@ -10,6 +10,7 @@ use crate::config::settings::ListenAddress;
 use crate::message::capture::Budget;
 use crate::plan::Live;
 use crate::proxy::accept::Stop;
+use crate::store::ids::Keeper;
 use crate::store::samples::Samples;
 use crate::store::{Causes, Mismatches, StateDir};
 use crate::telemetry::Telemetry;
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) mismatches: Arc<Mismatches>,
     pub(super) samples: Arc<Samples>,
+    pub(super) keeper: Arc<Keeper>,
     pub(super) causes: Arc<Causes>,
     pub(super) shadow_memory: Arc<Budget>,
     pub(super) state: Arc<StateDir>,
@@ -37,7 +39,7 @@ pub(super) struct Shared {
     pub(super) pause: mpsc::UnboundedSender<Pause>,
 }
 
-/// How long a stop waits for the access log, and for the samples: their disk may hang.
+/// How long a stop waits for the access log, for the samples, and for what is known of identities: their disk may hang.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// A proxy that runs. Dropped, it stops without draining.
@@ -195,6 +197,7 @@ impl Running {
         self.runtimes.join();
         self.shared.telemetry.access().finish(LAST_LINES);
         self.shared.samples.finish(LAST_LINES);
+        self.shared.keeper.finish(LAST_LINES);
     }
 }
 

@@ -9,14 +9,13 @@ use crate::app::running::{Places, Running, Shared};
 use crate::app::samples;
 use crate::app::threads::{self, Runtimes};
 use crate::app::watch::{ConfigFile, Follower};
-use crate::compare::Ids;
-use crate::compare::ids::Secret;
 use crate::config::{Problem, Settings};
 use crate::message::forwarded::ProcessId;
 use crate::plan::Live;
 use crate::proxy::accept::{Stop, inlet};
 use crate::proxy::{BodyMemory, Doorkeeper, WorkerParts};
 use crate::shadow::{Lab, Offers};
+use crate::store::ids::Keeper;
 use crate::store::{Causes, Mismatches, Redactor, StateDir};
 use crate::telemetry::Telemetry;
 use std::io;
@@ -65,14 +64,13 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         None
     });
     let telemetry = Telemetry::new();
-    let mut key = [0; 32];
-    getrandom::fill(&mut key)?;
+    let (ids, keeper) = Keeper::start(Arc::clone(&state), settings.id_bounds())?;
     let live = Arc::new(Live::new(
         settings,
         sha256,
         overrule,
         Arc::clone(&telemetry),
-        Arc::new(Ids::new(Secret::new(key))),
+        ids,
     ));
     if !rejected.is_empty() {
         live.rejected(rejected);
@@ -114,6 +112,7 @@ pub fn start(start: Start) -> Result<Running, StartError> {
         telemetry,
         mismatches,
         samples,
+        keeper,
         causes,
         shadow_memory,
         state,

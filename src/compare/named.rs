@@ -1,6 +1,6 @@
 //! Pairs of values that may be two names for one thing.
 
-use crate::compare::ids::{Asked, Digest, Ids, Standing};
+use crate::compare::ids::{Asked, Digest, Ids, Secret, Standing};
 use crate::compare::names::{Named, Names};
 use crate::compare::view::{At, View};
 use crate::json::Node;
@@ -80,20 +80,26 @@ pub(crate) fn count(view: &View<'_>) -> usize {
     nodes(view).count()
 }
 
-/// Asks what is known of all such values of two documents.
+/// Asks what is known of all such values of two documents: of nothing, before it was read what makes digests of them.
 pub(crate) fn resolve(old: &mut View<'_>, new: &mut View<'_>, names: &[&str], ids: &Ids) {
     let views = [(Side::Old, &*old), (Side::New, &*new)];
+    let secret = ids.secret().cloned();
+    let is_known = secret.is_some();
+    let secret = secret.unwrap_or_else(|| Secret::new([0; 32]));
     let mut asked = Vec::new();
     let mut places = Vec::new();
     for (side, view) in views {
         for (node, name) in nodes(view) {
-            if let Some(value) = ids.secret().digest(view.document.value(node)) {
+            if let Some(value) = secret.digest(view.document.value(node)) {
                 asked.push(Asked { name, side, value });
                 places.push(node);
             }
         }
     }
-    let standings = ids.standings(names, &asked);
+    let standings = match is_known {
+        true => ids.standings(names, &asked),
+        false => vec![Standing::Unknown; asked.len()],
+    };
     let all = places.into_iter().zip(asked).zip(standings);
     let mut lists = [Vec::new(), Vec::new()];
     for ((Node(node), Asked { name, side, value }), standing) in all {

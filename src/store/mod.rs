@@ -8,6 +8,7 @@ mod side_text;
 
 pub mod causes;
 pub mod file;
+pub mod ids;
 pub mod mismatch;
 pub mod redact;
 pub mod ring;

@@ -6,7 +6,7 @@ mod load;
 use crate::harness::client::{admin, get};
 use crate::harness::metrics::Page;
 use crate::harness::program::{Program, crossfade};
-use crate::harness::{Backend, Client, Manager, Setup, wait_until};
+use crate::harness::{Backend, Client, Manager, Reply, Setup, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// A folder with a routes.toml, and sides that answer with their names.
 struct Place {
     folder: TempDir,
-    _sides: [Backend; 2],
+    sides: [Backend; 2],
 }
 
 impl Place {
@@ -27,7 +27,7 @@ impl Place {
         let text = setup(Setup::new(&sides[0], &sides[1])).text();
         let place = Self {
             folder: tempfile::tempdir().unwrap(),
-            _sides: sides,
+            sides,
         };
         place.write(&text);
         place
@@ -153,6 +153,41 @@ fn the_next_process_has_the_addresses_and_the_override() {
     line.hand_over();
     assert_eq!(get(line.address, "/").text(), "old");
     assert!(line.config()["override"].is_null());
+    let said = line.end();
+    assert!(!said.contains("ERROR"), "{said}");
+}
+
+/// The file of identities changes hands before the next process opens it.
+#[test]
+fn the_next_process_knows_what_was_known() {
+    let place = Place::new(|setup| {
+        let route = "name = \"tags\"\nmatch = \"GET /tags/{id}\"\nkey = \"{path.id}\"\nshadow = 100\ncompare = { map = { \"$.id\" = \"tag-id\" } }";
+        setup.set("ids.tag-id", "").route(route)
+    });
+    let [old, new] = &place.sides;
+    old.answer_with(|_| Reply::json(&json!({"id": 1})));
+    new.answer_with(|_| Reply::json(&json!({"id": "one"})));
+    let mut line = Line::start(place.path());
+    let count = |line: &Line, metric: &str, labels: &[(&str, &str)]| {
+        let page = admin(line.admin, "GET", "/metrics", None);
+        Page::parse(page.text()).sum(metric, labels)
+    };
+    for tag in ["a", "b"] {
+        get(line.address, &format!("/tags/{tag}"));
+    }
+    wait_until("it is known", || {
+        count(&line, "crossfade_ids", &[("state", "confirmed")]) == 1.0
+    });
+    line.hand_over();
+    new.answer_with(|_| Reply::json(&json!({"id": "two"})));
+    get(line.address, "/tags/c");
+    wait_until("the other name is noticed", || {
+        count(
+            &line,
+            "crossfade_divergences_total",
+            &[("kind", "identity")],
+        ) == 1.0
+    });
     let said = line.end();
     assert!(!said.contains("ERROR"), "{said}");
 }

@@ -215,3 +215,30 @@ fn a_side_is_held_against_itself_by_its_own_names() {
         (&json!(true), &json!(false))
     );
 }
+
+#[test]
+fn what_is_known_survives_a_restart() {
+    let sides = Sides::start();
+    let mut proxy = sides.setup(1_000).start();
+    ask(&proxy, &["/tags/1", "/lists/1", "/tags/2"]);
+    proxy.restart();
+    assert_eq!(known(&proxy.metrics()), [1.0, 1.0, 0.0]);
+    sides.confuse(1);
+    let page = ask(&proxy, &["/tags/1"]);
+    assert_eq!(verdicts(&page), [0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn a_disk_that_is_no_place_costs_only_the_restart() {
+    let sides = Sides::start();
+    let proxy = sides.setup(1_000).start_beside(|folder| {
+        std::fs::write(folder.join("state"), "no directory").unwrap();
+    });
+    let page = ask(&proxy, &["/tags/1", "/lists/1"]);
+    assert_eq!(
+        (verdicts(&page), known(&page)),
+        ([2.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    );
+    sides.confuse(1);
+    assert_eq!(verdicts(&ask(&proxy, &["/tags/1"])), [2.0, 1.0, 0.0]);
+}

@@ -1,19 +1,36 @@
 //! The tables of a proxy, one for each name of `[ids]`, which several routes may share.
 
 use crate::compare::ids::digest::{Digest, Secret};
+use crate::compare::ids::kept::{Changes, Row};
 use crate::compare::ids::table::{Counts, Standing, Table};
 use crate::side::Side;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Pairings that one pair of answers teaches.
 pub(crate) const MAX_LEARNT: usize = 4_096;
 
 /// All that is known of identities.
-#[derive(Debug)]
 pub struct Ids {
-    secret: Secret,
+    /// Unset until it was read.
+    secret: OnceLock<Secret>,
     tables: Mutex<BTreeMap<String, Table>>,
+    /// Who reads and writes them, if anybody does.
+    keeper: Option<Bell>,
+}
+
+/// Tells somebody that there is something to do, once until they have heard.
+struct Bell {
+    ring: Box<dyn Fn() + Send + Sync>,
+    rung: AtomicBool,
+}
+
+impl fmt::Debug for Ids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ids").finish_non_exhaustive()
+    }
 }
 
 /// Two values that stand at one place of two answers.
@@ -38,8 +55,23 @@ impl Ids {
     #[must_use]
     pub fn new(secret: Secret) -> Self {
         Self {
-            secret,
+            secret: secret.into(),
             tables: Mutex::default(),
+            keeper: None,
+        }
+    }
+
+    /// What somebody keeps: until it was read ([`Self::reveal`], [`Self::load`]) nothing is known. `ring` is called when there is something to be read or
+    /// written.
+    #[must_use]
+    pub fn kept(ring: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            secret: OnceLock::new(),
+            tables: Mutex::default(),
+            keeper: Some(Bell {
+                ring: Box::new(ring),
+                rung: AtomicBool::new(false),
+            }),
         }
     }
 
@@ -54,15 +86,95 @@ impl Ids {
         let mut tables = self.tables();
         let mut before = std::mem::take(&mut *tables);
         for (name, most) in names {
-            let mut table = before.remove(name).unwrap_or_else(|| Table::new(most));
+            let new = || match self.keeper {
+                Some(_) => Table::kept(most),
+                None => Table::new(most),
+            };
+            let mut table = before.remove(name).unwrap_or_else(new);
             table.bound(most);
             tables.insert(name.to_owned(), table);
         }
+        self.ring(&tables);
     }
 
-    /// What makes digests of values.
-    pub(crate) fn secret(&self) -> &Secret {
-        &self.secret
+    /// What makes digests, from now on; what it was before stays, if there was one.
+    pub fn reveal(&self, secret: Secret) {
+        self.secret.get_or_init(|| secret);
+    }
+
+    /// Whether it is known what makes digests.
+    #[must_use]
+    pub fn is_revealed(&self) -> bool {
+        self.secret.get().is_some()
+    }
+
+    /// Names of which it has not been told what was written before.
+    #[must_use]
+    pub fn unloaded(&self) -> Vec<String> {
+        self.heard();
+        self.names(|table| !table.is_loaded())
+    }
+
+    /// What was written before of a name.
+    pub fn load(&self, name: &str, rows: Vec<Row>, evicted: u64) {
+        if let Some(table) = self.tables().get_mut(name) {
+            table.load(rows, evicted);
+        }
+    }
+
+    /// Names of which something is to be written.
+    #[must_use]
+    pub fn changed(&self) -> Vec<String> {
+        self.heard();
+        self.names(Table::has_changed)
+    }
+
+    /// What has changed of a name: see [`Table::take`].
+    #[must_use]
+    pub fn take(&self, name: &str, most: usize) -> Changes {
+        let mut tables = self.tables();
+        let changes = tables.get_mut(name).map(|table| table.take(most));
+        changes.unwrap_or_default()
+    }
+
+    /// The pairings of a name: see [`Table::rows`].
+    #[must_use]
+    pub fn rows(&self, name: &str, from: usize, most: usize) -> (Vec<Row>, Option<usize>) {
+        let tables = self.tables();
+        let rows = tables.get(name).map(|table| table.rows(from, most));
+        rows.unwrap_or_default()
+    }
+
+    /// What was written counts no more.
+    pub fn rewrite(&self) {
+        self.tables().values_mut().for_each(Table::rewrite);
+    }
+
+    fn names(&self, are: impl Fn(&Table) -> bool) -> Vec<String> {
+        let tables = self.tables();
+        let some = tables.iter().filter(|(_, table)| are(table));
+        some.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn heard(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.rung.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn ring(&self, tables: &BTreeMap<String, Table>) {
+        let calls = |table: &Table| table.has_changed() || !table.is_loaded();
+        if let Some(keeper) = &self.keeper
+            && tables.values().any(calls)
+            && !keeper.rung.swap(true, Ordering::Relaxed)
+        {
+            (keeper.ring)();
+        }
+    }
+
+    /// What makes digests of values; none before it was read.
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        self.secret.get()
     }
 
     /// What is known at one moment of each of these values.
@@ -78,10 +190,10 @@ impl Ids {
 
     /// Learns what a pair has shown by which nothing was found wrong, or nothing but noise. Pairs of one route with the same `record` are about one thing.
     pub fn learn(&self, names: &[&str], pairings: &[Pairing], record: [&str; 2]) {
-        if pairings.is_empty() {
+        let Some(secret) = self.secret().filter(|_| !pairings.is_empty()) else {
             return;
-        }
-        let record = self.secret.record(record);
+        };
+        let record = secret.record(record);
         let mut tables = self.tables();
         for pairing in pairings {
             let name = names.get(usize::from(pairing.name));
@@ -89,6 +201,7 @@ impl Ids {
                 table.learn(pairing.pair, record);
             }
         }
+        self.ring(&tables);
     }
 
     /// How many pairings there are of each name.

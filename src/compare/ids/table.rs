@@ -4,6 +4,7 @@
 //! ones in another. Where there is no room for one more, the oldest candidate goes, and where there is none, the oldest of all.
 
 use crate::compare::ids::digest::Digest;
+use crate::compare::ids::kept::{Changes, Kept, Row};
 use crate::side::Side;
 use hashbrown::HashTable;
 
@@ -43,6 +44,10 @@ pub struct Table {
     candidates: Queue,
     confirmed: Queue,
     evicted: u64,
+    /// For whoever writes it; none if nobody does.
+    kept: Option<Kept>,
+    /// What was written before has been read.
+    loaded: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +59,20 @@ struct Entry {
     newer: u32,
     older: u32,
     confirmed: bool,
+    /// It has not been written as it is.
+    changed: bool,
+    /// It is one.
+    held: bool,
+}
+
+impl Entry {
+    fn row(&self) -> Row {
+        Row {
+            pair: self.pair,
+            record: self.record,
+            confirmed: self.confirmed,
+        }
+    }
 }
 
 /// No place.
@@ -89,6 +108,18 @@ impl Table {
             candidates: Queue::default(),
             confirmed: Queue::default(),
             evicted: 0,
+            kept: None,
+            loaded: true,
+        }
+    }
+
+    /// The same of a table that is written: until it is told what was written before ([`Self::load`]) nothing is known of any value, nor learnt.
+    #[must_use]
+    pub fn kept(most: usize) -> Self {
+        Self {
+            kept: Some(Kept::default()),
+            loaded: false,
+            ..Self::new(most)
         }
     }
 
@@ -98,8 +129,8 @@ impl Table {
         let entry = self.find(side, value).map(|place| self.entry(place));
         match entry {
             Some(entry) if entry.confirmed => Standing::Confirmed(entry.pair[side.other().index()]),
-            // What is not confirmed may contradict what was evicted.
-            Some(_) | None if self.evicted > 0 => Standing::Unknown,
+            // What is not confirmed may contradict what was evicted, or what has not been read yet.
+            Some(_) | None if self.evicted > 0 || !self.loaded => Standing::Unknown,
             Some(entry) => Standing::Candidate(entry.pair[side.other().index()]),
             None => Standing::Free,
         }
@@ -107,6 +138,9 @@ impl Table {
 
     /// A record has shown two values at one place. A confirmed pairing that this contradicts stays, and candidates give way to what is newer.
     pub fn learn(&mut self, pair: [Digest; 2], record: u64) {
+        if !self.loaded {
+            return;
+        }
         let known = Side::BOTH.map(|side| self.find(side, pair[side.index()]));
         if let [Some(old), Some(new)] = known
             && old == new
@@ -119,7 +153,91 @@ impl Table {
         }
         known.for_each(|place| self.remove(place));
         self.make_room(self.most - 1);
-        self.insert(pair, record, false);
+        let place = self.insert(Row {
+            pair,
+            record,
+            confirmed: false,
+        });
+        self.note(place);
+    }
+
+    /// What was written before, in any order: what was seen longest ago is not known any more.
+    pub fn load(&mut self, rows: impl IntoIterator<Item = Row>, evicted: u64) {
+        self.loaded = true;
+        self.evicted = evicted;
+        for row in rows {
+            let known = Side::BOTH.map(|side| self.find(side, row.pair[side.index()]));
+            if known == [None, None] {
+                self.insert(row);
+            } else if let Some(kept) = &mut self.kept {
+                // Nobody has written that: it is written anew.
+                kept.all = true;
+            }
+        }
+        self.make_room(self.most);
+    }
+
+    /// Whether it was told what was written before.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    /// Whether something is to be written.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| !kept.is_empty())
+    }
+
+    /// What has changed since it was asked last, of new pairings no more than so many.
+    pub fn take(&mut self, most: usize) -> Changes {
+        let Some(kept) = &mut self.kept else {
+            return Changes::default();
+        };
+        if kept.all {
+            *kept = Kept::default();
+            self.entries
+                .iter_mut()
+                .for_each(|entry| entry.changed = false);
+            return Changes {
+                all: true,
+                evicted: self.evicted,
+                ..Changes::default()
+            };
+        }
+        let from = kept.changed.len().saturating_sub(most);
+        let gone = std::mem::take(&mut kept.gone);
+        let mut put = Vec::new();
+        for place in kept.changed.drain(from..) {
+            let entry = &mut self.entries[place as usize];
+            if std::mem::take(&mut entry.changed) {
+                put.push(entry.row());
+            }
+        }
+        Changes {
+            all: false,
+            gone,
+            put,
+            evicted: self.evicted,
+            more: !kept.is_empty(),
+        }
+    }
+
+    /// Pairings from a place on, no more than so many, and the next place if there is one.
+    #[must_use]
+    pub fn rows(&self, from: usize, most: usize) -> (Vec<Row>, Option<usize>) {
+        let next = from.saturating_add(most).min(self.entries.len());
+        let is_held = |entry: &&Entry| entry.held;
+        let rows = self.entries[from.min(next)..next].iter().filter(is_held);
+        let rows = rows.map(Entry::row).collect();
+        (rows, (next < self.entries.len()).then_some(next))
+    }
+
+    /// What was written counts no more.
+    pub fn rewrite(&mut self) {
+        if let Some(kept) = &mut self.kept {
+            kept.all = true;
+        }
     }
 
     /// Another bound from now on; beyond it pairings are evicted.
@@ -145,8 +263,22 @@ impl Table {
             ..
         } = *self.entry(place);
         self.unlink(place);
-        self.entries[place as usize].confirmed = confirmed || first != record;
+        let is_news = !confirmed && first != record;
+        self.entries[place as usize].confirmed |= is_news;
         self.link(place);
+        if is_news {
+            self.note(place);
+        }
+    }
+
+    /// An entry is to be written.
+    fn note(&mut self, place: u32) {
+        let entry = &mut self.entries[place as usize];
+        if let Some(kept) = &mut self.kept
+            && !std::mem::replace(&mut entry.changed, true)
+        {
+            kept.changed.push(place);
+        }
     }
 
     fn make_room(&mut self, most: usize) {
@@ -160,13 +292,20 @@ impl Table {
         }
     }
 
-    fn insert(&mut self, pair: [Digest; 2], record: u64, confirmed: bool) {
+    fn insert(&mut self, row: Row) -> u32 {
+        let Row {
+            pair,
+            record,
+            confirmed,
+        } = row;
         let entry = Entry {
             pair,
             record,
             newer: NONE,
             older: NONE,
             confirmed,
+            changed: false,
+            held: true,
         };
         let place = match self.free.pop() {
             Some(place) => {
@@ -185,11 +324,17 @@ impl Table {
             self.places[side.index()].insert_unique(pair[side.index()].short(), place, hash);
         }
         self.link(place);
+        place
     }
 
     fn remove(&mut self, place: u32) {
         self.unlink(place);
-        let pair = self.entry(place).pair;
+        let entry = &mut self.entries[place as usize];
+        (entry.changed, entry.held) = (false, false);
+        let pair = entry.pair;
+        if let Some(kept) = &mut self.kept {
+            kept.forget(pair[0]);
+        }
         for side in Side::BOTH {
             let hash = pair[side.index()].short();
             let found = self.places[side.index()].find_entry(hash, |other| *other == place);

@@ -28,8 +28,13 @@ pub(super) fn compare(
     if !memory.charge((count(&old) + count(&new)) * BYTES_PER_NAME) {
         return Comparison::incomparable(Incomparable::Bytes);
     }
+    let is_ready = ids.is_revealed();
     resolve(&mut old, &mut new, &program.names, ids);
-    let (found, is_premature) = walk([&old, &new], came, program, memory);
+    let (mut found, is_premature) = walk([&old, &new], came, program, memory);
+    if !is_ready {
+        // They go by no digests that will be used.
+        found.pairings = Vec::new();
+    }
     let mut views = [&mut old, &mut new];
     let has_candidates = views.iter().any(|view| view.names.has_candidates());
     if found.verdict != Verdict::Mismatch || !has_candidates {

@@ -12,7 +12,7 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
-use std::fs::{OpenOptions, Permissions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -155,22 +155,7 @@ impl Disk {
     /// Opens the file, or makes it, and looks through all of it.
     pub(super) fn open(path: &Path, max_size: u64) -> Result<Self, SamplesError> {
         guarded(path, || {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(path)?;
-            // Here, and not by redb: its own locks would have to be passed on by what bounds the file.
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(redb::Error::DatabaseAlreadyOpen),
-                Err(TryLockError::Error(error)) => return Err(error.into()),
-            }
-            // The mode above counts only for a file that is new.
-            file.set_permissions(Permissions::from_mode(0o600))?;
-            Self::with_backend(path, FileBackend::new(file)?, max_size)
+            Self::with_backend(path, FileBackend::new(own_file(path)?)?, max_size)
         })
     }
 
@@ -399,8 +384,28 @@ impl Disk {
     }
 }
 
+/// Opens a file that nobody else has, and nobody else may read, or makes it.
+pub(in crate::store) fn own_file(path: &Path) -> Result<File, redb::Error> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    // Here, and not by redb: its own locks would have to be passed on by what bounds the file.
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(redb::Error::DatabaseAlreadyOpen),
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    // The mode above counts only for a file that is new.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
 /// Does something with the file, and says what its error means. A damaged file may break assumptions of redb: that is damage, not the end of the thread.
-fn guarded<T>(
+pub(in crate::store) fn guarded<T>(
     path: &Path,
     work: impl FnOnce() -> Result<T, redb::Error>,
 ) -> Result<T, SamplesError> {

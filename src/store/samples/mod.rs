@@ -7,7 +7,7 @@
 //! file stays within `samples.max_size` and a mebibyte; nothing in it is older than `samples.max_age` for longer than a minute while the proxy runs.
 
 mod book;
-mod disk;
+pub(in crate::store) mod disk;
 pub mod gate;
 pub mod hide;
 pub mod page;

@@ -159,3 +159,88 @@ fn candidates_go_first_and_then_what_was_seen_longest_ago() {
     );
     assert_eq!(table.counts().evicted, 2);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Whoever writes what has changed, in portions and now and then, has what the table has; and so has one that is begun with that.
+    #[test]
+    fn changes_add_up_to_the_table(most in 1..9_usize, portion in 1..4_usize, steps in proptest::collection::vec((step(), 0..6_u8), 0..60)) {
+        let mut table = Table::kept(most);
+        table.learn([digest(1); 2], 1);
+        prop_assert_eq!(table.counts(), Counts::default(), "what was written before is not known yet");
+        table.load([], 0);
+        let mut written: Vec<Row> = Vec::new();
+        let write = |table: &mut Table, written: &mut Vec<Row>| {
+            loop {
+                let changes = table.take(portion);
+                if changes.all {
+                    written.clear();
+                    let mut from = Some(0);
+                    while let Some(place) = from {
+                        let (rows, next) = table.rows(place, portion);
+                        written.extend(rows);
+                        from = next;
+                    }
+                }
+                written.retain(|row| !changes.gone.contains(&row.pair[0]));
+                for row in changes.put {
+                    written.retain(|known| known.pair[0] != row.pair[0]);
+                    written.push(row);
+                }
+                if !changes.more {
+                    break;
+                }
+            }
+        };
+        for (step, also) in steps {
+            match step {
+                Step::Learn(pair, record) => table.learn(pair.map(digest), record),
+                Step::Bound(most) => table.bound(most),
+            }
+            match also {
+                0 | 1 => write(&mut table, &mut written),
+                2 => table.rewrite(),
+                _ => {}
+            }
+        }
+        write(&mut table, &mut written);
+        prop_assert!(!table.has_changed());
+        let sorted = |mut rows: Vec<Row>| {
+            rows.sort_by_key(|row| row.pair);
+            rows
+        };
+        let held = sorted(table.rows(0, usize::MAX).0);
+        prop_assert_eq!(&sorted(written), &held);
+        let mut again = Table::kept(100);
+        again.load(held.clone(), table.counts().evicted);
+        prop_assert_eq!(sorted(again.rows(0, usize::MAX).0), held);
+        prop_assert_eq!(again.counts(), table.counts());
+        prop_assert!(!again.has_changed());
+    }
+}
+
+#[test]
+fn what_is_no_bijection_is_not_read() {
+    let row = |old: u64, new: u64| Row {
+        pair: [digest(old), digest(new)],
+        record: 1,
+        confirmed: true,
+    };
+    let mut table = Table::kept(10);
+    table.load([row(1, 1), row(1, 2), row(3, 1), row(4, 4)], 0);
+    assert_eq!(table.counts().confirmed, 2);
+    assert!(table.take(1).all, "it is written anew");
+}
+
+#[test]
+fn what_is_gone_is_remembered_up_to_a_bound() {
+    let mut table = Table::kept(1);
+    table.load([], 0);
+    for value in 0..70_000 {
+        table.learn([digest(value); 2], 1);
+    }
+    assert!(table.take(10).all);
+    let (rows, next) = table.rows(0, 10);
+    assert_eq!((rows.len(), next), (1, None));
+}
