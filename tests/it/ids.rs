@@ -126,7 +126,7 @@ fn other_names_are_no_difference_and_another_things_name_is_one() {
     let sample = &proxy.admin_json("/api/samples")["samples"][0];
     assert_eq!(
         sample["fields"],
-        json!([{"path": "$.id", "kind": "identity"}])
+        json!([{"path": "$.id", "kind": "identity", "change": "identity"}])
     );
 
     // In a list it is another element.
