@@ -6,17 +6,21 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-#[path = "judgement/noise.rs"]
-mod noise;
+#[path = "judgement/lab.rs"]
+mod lab;
+#[path = "judgement/paths.rs"]
+mod paths;
 
 fn main() {
     divan::main();
     compare::ratio::print();
-    if !std::env::args()
+    // Without a name all is measured, and by this one nothing else.
+    if std::env::args()
         .skip(1)
-        .any(|argument| argument != "--bench")
+        .all(|argument| argument == "--bench" || argument == "judging")
     {
-        noise::print(compare::bodies, &compare::headers());
+        lab::print(compare::bodies, &compare::headers());
+        paths::print();
     }
 }
 
@@ -211,10 +215,18 @@ mod compare {
         value
     }
 
-    /// A document, the same with its names in another order, and the same with one text changed.
-    pub(crate) fn bodies(size: usize) -> [Vec<u8>; 3] {
+    /// A document, the same with its names in another order, and the same with one text changed; the first two with a clock in them, at several moments.
+    pub(crate) fn bodies(size: usize) -> crate::lab::Bodies {
         let old = document(size);
-        [bytes(&old), bytes(&reordered(&old)), bytes(&changed(&old))]
+        let at = |second: u32| {
+            let mut old = old.clone();
+            old["items"][0]["updated_at"] = format!("2026-01-01T00:00:{second:02}Z").into();
+            [bytes(&old), bytes(&reordered(&old))]
+        };
+        crate::lab::Bodies {
+            plain: [bytes(&old), bytes(&reordered(&old)), bytes(&changed(&old))],
+            clocks: (0..60).map(at).collect(),
+        }
     }
 
     pub(crate) fn headers() -> HeaderMap {
