@@ -13,6 +13,7 @@ pub mod mismatch;
 pub mod redact;
 pub mod ring;
 pub mod samples;
+pub mod scribe;
 pub mod state;
 pub mod target;
 

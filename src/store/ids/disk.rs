@@ -1,8 +1,8 @@
 //! The file of identities: pairings by name and old value, how many were evicted of each name, and the key of the digests.
 
 use crate::compare::ids::{Digest, Row};
-use crate::store::samples::SamplesError;
-use crate::store::samples::disk::{guarded, own_file};
+use crate::store::scribe::FileError;
+use crate::store::scribe::file::{guarded, own_file};
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub(super) struct Pages<'t> {
 
 impl Disk {
     /// Opens the file, or makes it with this key, and looks through all of it.
-    pub(super) fn open(path: &Path, key: [u8; 32]) -> Result<Self, SamplesError> {
+    pub(super) fn open(path: &Path, key: [u8; 32]) -> Result<Self, FileError> {
         guarded(path, || {
             let backend = FileBackend::new(own_file(path)?)?;
             let mut database = Database::builder()
@@ -67,7 +67,7 @@ impl Disk {
     }
 
     /// What is kept of a name.
-    pub(super) fn read(&self, name: &str) -> Result<(Vec<Row>, u64), SamplesError> {
+    pub(super) fn read(&self, name: &str) -> Result<(Vec<Row>, u64), FileError> {
         guarded(&self.path, || {
             let read = self.database.begin_read()?;
             let mut rows = Vec::new();
@@ -89,7 +89,7 @@ impl Disk {
     pub(super) fn write(
         &self,
         work: impl FnOnce(&mut Pages<'_>) -> Result<(), redb::Error>,
-    ) -> Result<(), SamplesError> {
+    ) -> Result<(), FileError> {
         guarded(&self.path, || {
             let write = self.database.begin_write()?;
             work(&mut Pages {

@@ -5,46 +5,29 @@ use crate::compare::ids::Secret;
 use crate::store::StateDir;
 use crate::store::ids::FILE;
 use crate::store::ids::disk::{Disk, Pages};
-use crate::store::samples::SamplesError;
-use std::fmt;
-use std::fs;
+use crate::store::scribe::thread::clock;
+use crate::store::scribe::{FileError, Patience, Scribe, Work, file};
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Builder;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// How long changes gather before they are written together: each time costs the disk a sync.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long a file that can't be used is left alone, at first and at most.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// For the file to be read at the start.
 const START: Duration = Duration::from_secs(10);
 /// Pairings that are taken out of a table at once: who learns waits for that.
 const PORTION: usize = 8_192;
 
 /// The way to the thread.
+#[derive(Debug)]
 pub struct Keeper {
-    queue: SyncSender<Message>,
-    /// Told, by being closed, that the thread has ended.
-    ended: Mutex<Receiver<()>>,
+    scribe: Arc<Scribe<Changed>>,
 }
 
-impl fmt::Debug for Keeper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeper").finish_non_exhaustive()
-    }
-}
-
-enum Message {
-    /// There is something to be read or written.
-    Changed,
-    /// The file is another process's from now on; told when it is closed.
-    GiveUp(SyncSender<()>),
-    TakeBack,
-    Stop,
-}
+/// There is something to be read or written.
+struct Changed;
 
 impl Keeper {
     /// Starts the thread, and waits until it has read what is known under these names; not for ever.
@@ -57,62 +40,46 @@ impl Keeper {
     ) -> io::Result<(Arc<Ids>, Arc<Self>)> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
-        let (queue, messages) = sync_channel(16);
-        let (ending, ended) = sync_channel(0);
+        let (scribe, inbox) = Scribe::hire(16);
+        let scribe = Arc::new(scribe);
         let (read, ready) = sync_channel(1);
-        let bell = queue.clone();
-        // Where the queue is full the thread has enough to wake up for.
-        let ids = Arc::new(Ids::kept(move || drop(bell.try_send(Message::Changed))));
+        let bell = Arc::clone(&scribe);
+        let ids = Arc::new(Ids::kept(move || {
+            // Where too many wait the thread has enough to wake up for.
+            let _ = bell.offer(Changed);
+        }));
         ids.bound(names);
-        let mut writer = Writer {
+        let writer = Writer {
             path: state.path().join(FILE),
             state,
             ids: Arc::clone(&ids),
             key,
             disk: None,
             owner: Owner::Us,
-            failing: None,
+            patience: Patience::default(),
             due: None,
+            read,
         };
-        Builder::new().name("cf-ids".to_owned()).spawn(move || {
-            let _until_ended = ending;
-            // It gives way to everybody else; where it can't, it runs like any other thread.
-            let _ = rustix::process::nice(10);
-            writer.load();
-            // Who waits may have lost patience.
-            let _ = read.send(());
-            writer.run(&messages);
-        })?;
+        inbox.start("cf-ids", writer)?;
         if ready.recv_timeout(START).is_err() {
             tracing::warn!("identities are not read yet: until they are, nothing is known of them");
         }
-        let keeper = Self {
-            queue,
-            ended: Mutex::new(ended),
-        };
-        Ok((ids, Arc::new(keeper)))
+        Ok((ids, Arc::new(Self { scribe })))
     }
 
     /// Writes what there is, and leaves the file to another process. Blocks until that is done.
     pub fn give_up(&self) {
-        let (done, told) = sync_channel(1);
-        if self.queue.send(Message::GiveUp(done)).is_ok() {
-            let _ = told.recv();
-        }
+        self.scribe.give_up();
     }
 
     /// The other process is gone.
     pub fn take_back(&self) {
-        let _ = self.queue.send(Message::TakeBack);
+        self.scribe.take_back();
     }
 
     /// Writes what there is, if that can be done within this time. Nothing is kept any more then.
     pub fn finish(&self, patience: Duration) {
-        if self.queue.try_send(Message::Stop).is_ok() {
-            let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-            // Whether it has ended or hangs on its disk: nobody waits for it any longer.
-            let _ = ended.recv_timeout(patience);
-        }
+        self.scribe.finish(patience);
     }
 }
 
@@ -135,46 +102,56 @@ struct Writer {
     key: [u8; 32],
     disk: Option<Disk>,
     owner: Owner,
-    /// Since the file can't be written: when it is tried again, and how long to wait then.
-    failing: Option<(Instant, Duration)>,
+    patience: Patience,
     /// When there is something to be written: from then on.
     due: Option<Instant>,
+    /// Told when what was written before is known.
+    read: SyncSender<()>,
+}
+
+impl Work for Writer {
+    type Message = Changed;
+
+    fn begin(&mut self) {
+        self.load();
+        // Who waits may have lost patience.
+        let _ = self.read.try_send(());
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    fn take(&mut self, _: Changed) {
+        self.load();
+        self.due.get_or_insert_with(|| clock() + PAUSE);
+    }
+
+    fn write(&mut self) {
+        self.commit();
+    }
+
+    fn end(&mut self) {
+        self.commit_now();
+    }
+
+    fn give_up(&mut self) {
+        self.commit_now();
+        self.disk = None;
+        self.owner = Owner::Another;
+    }
+
+    fn take_back(&mut self) {
+        if self.owner == Owner::Another {
+            self.owner = Owner::Us;
+        }
+        // The other one may have written something else.
+        self.ids.rewrite();
+        self.due = Some(clock());
+    }
 }
 
 impl Writer {
-    fn run(mut self, messages: &Receiver<Message>) {
-        loop {
-            let message = match self.due {
-                Some(due) => messages.recv_timeout(due.saturating_duration_since(clock())),
-                None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match message {
-                Ok(Message::Changed) => {
-                    self.load();
-                    self.due.get_or_insert_with(|| clock() + PAUSE);
-                }
-                Ok(Message::GiveUp(done)) => {
-                    self.commit_now();
-                    self.disk = None;
-                    self.owner = Owner::Another;
-                    let _ = done.send(());
-                }
-                Ok(Message::TakeBack) => {
-                    if self.owner == Owner::Another {
-                        self.owner = Owner::Us;
-                    }
-                    // The other one may have written something else.
-                    self.ids.rewrite();
-                    self.due = Some(clock());
-                }
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                    return self.commit_now();
-                }
-                Err(RecvTimeoutError::Timeout) => self.commit(),
-            }
-        }
-    }
-
     /// Reads what is kept of names of which it was not read yet.
     fn load(&mut self) {
         let names = self.ids.unloaded();
@@ -202,27 +179,17 @@ impl Writer {
         }
     }
 
-    /// Opens the file; one that is damaged is put aside. One that is there has the key, unless another is in use already.
-    fn open(&mut self) -> Result<Disk, SamplesError> {
-        let storage = |what: String| SamplesError::Storage {
-            path: self.path.clone(),
-            what,
-        };
-        self.state
-            .make()
-            .map_err(|error| storage(error.to_string()))?;
-        let disk = match Disk::open(&self.path, self.key) {
-            Err(error @ SamplesError::Damaged { .. }) => {
-                let aside = self.path.with_extension("redb.damaged");
-                tracing::error!(%error, aside = %aside.display(), "identities are damaged: they are put aside, and learnt anew");
-                fs::rename(&self.path, &aside).map_err(|error| storage(error.to_string()))?;
-                Disk::open(&self.path, self.key)
-            }
-            opened => opened,
-        }?;
+    /// Opens the file. One that is there has the key, unless another is in use already.
+    fn open(&mut self) -> Result<Disk, FileError> {
+        let disk = file::open(&self.state, &self.path, "identities", |path| {
+            Disk::open(path, self.key)
+        })?;
         if disk.key() != self.key {
             if self.ids.is_revealed() {
-                return Err(storage("it goes by another key".to_owned()));
+                return Err(FileError::Storage {
+                    path: self.path.clone(),
+                    what: "it goes by another key".to_owned(),
+                });
             }
             self.key = disk.key();
         }
@@ -230,7 +197,7 @@ impl Writer {
     }
 
     /// What is in the file is not known, so nothing is written over it.
-    fn forgo(&mut self, error: &SamplesError) {
+    fn forgo(&mut self, error: &FileError) {
         tracing::error!(%error, "what is known of identities can't be read: it is learnt anew, and not kept, until the next start");
         self.disk = None;
         self.owner = Owner::Nobody;
@@ -238,9 +205,7 @@ impl Writer {
 
     /// The same for the last time, whatever happened before.
     fn commit_now(&mut self) {
-        if let Some((next, _)) = &mut self.failing {
-            *next = clock();
-        }
+        self.patience.hurry(clock());
         self.commit();
     }
 
@@ -251,10 +216,8 @@ impl Writer {
         if changed.is_empty() || self.owner != Owner::Us {
             return;
         }
-        if let Some((next, _)) = self.failing
-            && clock() < next
-        {
-            self.due = Some(next);
+        self.due = self.patience.until(clock());
+        if self.due.is_some() {
             return;
         }
         let done = match self.disk.take() {
@@ -271,7 +234,7 @@ impl Writer {
         match done {
             Ok(disk) => {
                 self.disk = Some(disk);
-                if self.failing.take().is_some() {
+                if self.patience.succeed() {
                     tracing::info!(file = %self.path.display(), "identities are kept again");
                 }
             }
@@ -284,18 +247,12 @@ impl Writer {
     }
 
     /// The file can't be written: it is closed, and tried again after a while.
-    fn fail(&mut self, error: &SamplesError) {
-        let (first, most) = PATIENCE;
-        let patience = match self.failing {
-            Some((_, last)) => (last * 2).min(most),
-            None => {
-                tracing::error!(%error, "identities can't be kept: they are known in memory alone, until they can");
-                first
-            }
-        };
-        let next = clock() + patience;
-        self.failing = Some((next, patience));
-        self.due = Some(next);
+    fn fail(&mut self, error: &FileError) {
+        let now = clock();
+        if self.patience.fail(now) {
+            tracing::error!(%error, "identities can't be kept: they are known in memory alone, until they can");
+        }
+        self.due = self.patience.until(now);
     }
 }
 
@@ -324,9 +281,4 @@ fn write(ids: &Ids, name: &str, pages: &mut Pages<'_>) -> Result<(), redb::Error
             return Ok(());
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "changes gather for a while")]
-fn clock() -> Instant {
-    Instant::now()
 }

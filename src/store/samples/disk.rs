@@ -7,15 +7,14 @@
 use crate::store::samples::book::{Book, Entry, parted};
 use crate::store::samples::page::{GroupCount, Page, Query};
 use crate::store::samples::sample::Sample;
+use crate::store::scribe::FileError;
+use crate::store::scribe::file::{guarded, own_file};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,39 +37,6 @@ const PAGE_BYTES: usize = 8 << 20;
 /// Bytes of a sample as text.
 const MOST: u64 = 16 << 20;
 
-/// Why the samples can't be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum SamplesError {
-    /// Another process has the file.
-    #[error("another process has {}", _0.display())]
-    Locked(PathBuf),
-    /// The file is not what was written there.
-    #[error("{} is damaged: {what}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// There is more of it than `samples.max_size`, however old samples are taken out.
-    #[error("{} is full", _0.display())]
-    Full(PathBuf),
-    /// The file system refuses, or an earlier error is not over.
-    #[error("{}: {what}", path.display())]
-    Storage {
-        /// The file.
-        path: PathBuf,
-        /// What it says.
-        what: String,
-    },
-    /// Nothing came within a few seconds.
-    #[error("the disk of the samples is slow")]
-    Slow,
-    /// The file is left to another process, or the thread has ended.
-    #[error("the samples are another process's by now")]
-    GivenUp,
-}
-
 /// A sample as it is written.
 #[derive(Debug)]
 pub(super) struct Encoded {
@@ -89,7 +55,7 @@ impl Archive {
     ///
     /// # Errors
     /// Where a process has it, or it can't be read.
-    pub fn open(path: &Path) -> Result<Self, SamplesError> {
+    pub fn open(path: &Path) -> Result<Self, FileError> {
         // Nothing is written, so nothing has to be bounded.
         Disk::open(path, i64::MAX.unsigned_abs() / 2).map(Self)
     }
@@ -98,7 +64,7 @@ impl Archive {
     ///
     /// # Errors
     /// Where the file is damaged.
-    pub fn page(&self, query: &Query) -> Result<Page, SamplesError> {
+    pub fn page(&self, query: &Query) -> Result<Page, FileError> {
         self.0.page(query)
     }
 }
@@ -153,7 +119,7 @@ impl Encoded {
 
 impl Disk {
     /// Opens the file, or makes it, and looks through all of it.
-    pub(super) fn open(path: &Path, max_size: u64) -> Result<Self, SamplesError> {
+    pub(super) fn open(path: &Path, max_size: u64) -> Result<Self, FileError> {
         guarded(path, || {
             Self::with_backend(path, FileBackend::new(own_file(path)?)?, max_size)
         })
@@ -226,7 +192,7 @@ impl Disk {
     }
 
     /// Writes a batch, and takes out what has to go; all of it or nothing. `false` if there was nothing to do.
-    pub(super) fn commit(&mut self, batch: &Batch) -> Result<bool, SamplesError> {
+    pub(super) fn commit(&mut self, batch: &Batch) -> Result<bool, FileError> {
         let path = self.path.clone();
         guarded(&path, || {
             if self.is_too_large() {
@@ -237,7 +203,7 @@ impl Disk {
     }
 
     /// Takes out so much that the file, made as short as it can be, may double and stay within its bound.
-    pub(super) fn shrink(&mut self) -> Result<(), SamplesError> {
+    pub(super) fn shrink(&mut self) -> Result<(), FileError> {
         let path = self.path.clone();
         guarded(&path, || self.halve())
     }
@@ -327,7 +293,7 @@ impl Disk {
     }
 
     /// Samples, newest first.
-    pub(super) fn page(&self, query: &Query) -> Result<Page, SamplesError> {
+    pub(super) fn page(&self, query: &Query) -> Result<Page, FileError> {
         guarded(&self.path, || self.read(query))
     }
 
@@ -381,68 +347,6 @@ impl Disk {
             .collect();
         groups.sort_by(|a, b| (&a.route, &a.cause).cmp(&(&b.route, &b.cause)));
         groups
-    }
-}
-
-/// Opens a file that nobody else has, and nobody else may read, or makes it.
-pub(in crate::store) fn own_file(path: &Path) -> Result<File, redb::Error> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
-    // Here, and not by redb: its own locks would have to be passed on by what bounds the file.
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(redb::Error::DatabaseAlreadyOpen),
-        Err(TryLockError::Error(error)) => return Err(error.into()),
-    }
-    // The mode above counts only for a file that is new.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    Ok(file)
-}
-
-/// Does something with the file, and says what its error means. A damaged file may break assumptions of redb: that is damage, not the end of the thread.
-pub(in crate::store) fn guarded<T>(
-    path: &Path,
-    work: impl FnOnce() -> Result<T, redb::Error>,
-) -> Result<T, SamplesError> {
-    let path = path.to_owned();
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(meaning(path, &error)),
-        Err(_) => Err(SamplesError::Damaged {
-            path,
-            what: "reading it broke off".to_owned(),
-        }),
-    }
-}
-
-fn meaning(path: PathBuf, error: &redb::Error) -> SamplesError {
-    let damaged = match error {
-        redb::Error::DatabaseAlreadyOpen => return SamplesError::Locked(path),
-        redb::Error::Io(error) if error.kind() == ErrorKind::FileTooLarge => {
-            return SamplesError::Full(path);
-        }
-        redb::Error::Io(error) => matches!(
-            error.kind(),
-            ErrorKind::InvalidData | ErrorKind::UnexpectedEof
-        ),
-        redb::Error::Corrupted(_)
-        | redb::Error::UpgradeRequired(_)
-        | redb::Error::RepairAborted
-        | redb::Error::TableTypeMismatch { .. }
-        | redb::Error::TableIsMultimap(_)
-        | redb::Error::TypeDefinitionChanged { .. } => true,
-        _ => false,
-    };
-    let what = error.to_string();
-    if damaged {
-        SamplesError::Damaged { path, what }
-    } else {
-        SamplesError::Storage { path, what }
     }
 }
 

@@ -7,7 +7,7 @@
 //! file stays within `samples.max_size` and a mebibyte; nothing in it is older than `samples.max_age` for longer than a minute while the proxy runs.
 
 mod book;
-pub(in crate::store) mod disk;
+mod disk;
 pub mod gate;
 pub mod hide;
 pub mod page;
@@ -16,14 +16,14 @@ pub mod sample;
 pub mod stand_in;
 pub mod writer;
 
-pub use disk::{Archive, SamplesError};
+pub use disk::Archive;
 pub use gate::{Group, UNNAMED};
 pub use hide::Hiding;
 pub use page::{GroupCount, Page, Query};
 pub use raw::{RawLook, RawSample};
 pub use sample::{Body, Found, Header, Look, Sample};
 pub use stand_in::{Blur, Replica, StandIn};
-pub use writer::{Bounds, Count, LostSample, Samples};
+pub use writer::{Bounds, Count, LostSample, Samples, SamplesError};
 
 /// The name of the file in `state_dir`.
 pub const FILE: &str = "samples.redb";

@@ -1,20 +1,20 @@
-//! The thread of the samples, and the way to it: a bounded queue and `try_send`. Its disk may be full, hang or break: nobody waits for it but who reads samples.
+//! The thread of the samples, and the way to it. Its disk may be full, hang or break: nobody waits for it but who reads samples.
 
 use crate::store::samples::FILE;
 use crate::store::samples::book::joined;
-use crate::store::samples::disk::{Batch, Disk, Encoded, SamplesError};
+use crate::store::samples::disk::{Batch, Disk, Encoded};
 use crate::store::samples::gate::{Gate, Group};
 use crate::store::samples::page::{Page, Query};
 use crate::store::samples::raw::RawSample;
+use crate::store::scribe::thread::clock;
+use crate::store::scribe::{FileError, Patience, Scribe, Work, file};
 use crate::store::{Redactor, StateDir};
 use jiff::Timestamp;
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// Samples that may wait to be written.
@@ -25,8 +25,6 @@ const QUEUE_BYTES: usize = 16 << 20;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often old samples are looked for while nothing comes.
 const IDLE: Duration = Duration::from_secs(30);
-/// How long a file that can't be used is left alone, at first and at most.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// For a page to come, which may wait for a commit.
 const ANSWER: Duration = Duration::from_secs(8);
 
@@ -50,6 +48,20 @@ pub enum LostSample {
     Write,
 }
 
+/// Why samples can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SamplesError {
+    /// The file can't be.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Nothing came within a few seconds.
+    #[error("the disk of the samples is slow")]
+    Slow,
+    /// The file is left to another process, or the thread has ended.
+    #[error("the samples are another process's by now")]
+    GivenUp,
+}
+
 /// Who counts samples that were not kept.
 pub type Count = dyn Fn(LostSample, u64) + Send + Sync;
 
@@ -59,9 +71,7 @@ pub struct Samples {
     /// Bytes that wait to be written.
     waiting: Arc<AtomicUsize>,
     lost: Arc<Count>,
-    queue: SyncSender<Message>,
-    /// Told, by being closed, that the thread has ended.
-    ended: Mutex<Receiver<()>>,
+    scribe: Scribe<Message>,
 }
 
 impl fmt::Debug for Samples {
@@ -74,10 +84,6 @@ enum Message {
     Sample(Group, Box<RawSample>),
     Page(Query, SyncSender<Result<Page, SamplesError>>),
     Bound(Bounds),
-    /// The file is another process's from now on; told when it is closed.
-    GiveUp(SyncSender<()>),
-    TakeBack,
-    Stop,
 }
 
 impl Samples {
@@ -91,14 +97,12 @@ impl Samples {
         bounds: Bounds,
         lost: Arc<Count>,
     ) -> std::io::Result<Arc<Self>> {
-        let (queue, messages) = sync_channel(QUEUE);
-        let (ending, ended) = sync_channel(0);
+        let (scribe, inbox) = Scribe::hire(QUEUE);
         let samples = Self {
             gate: Arc::default(),
             waiting: Arc::default(),
             lost,
-            queue,
-            ended: Mutex::new(ended),
+            scribe,
         };
         let writer = Writer {
             path: state.path().join(FILE),
@@ -110,19 +114,12 @@ impl Samples {
             lost: Arc::clone(&samples.lost),
             disk: None,
             given_up: false,
-            failing: None,
+            patience: Patience::default(),
             batch: Batch::default(),
             batch_bytes: 0,
             since: None,
         };
-        Builder::new()
-            .name("cf-samples".to_owned())
-            .spawn(move || {
-                let _until_ended = ending;
-                // It gives way to everybody else; where it can't, it runs like any other thread.
-                let _ = rustix::process::nice(10);
-                writer.run(&messages);
-            })?;
+        inbox.start("cf-samples", writer)?;
         Ok(Arc::new(samples))
     }
 
@@ -138,11 +135,7 @@ impl Samples {
         let bytes = sample.weight();
         let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         let fits = before == 0 || before + bytes <= QUEUE_BYTES;
-        let sent = fits
-            && match self.queue.try_send(Message::Sample(group, sample)) {
-                Ok(()) => true,
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-            };
+        let sent = fits && self.scribe.offer(Message::Sample(group, sample));
         if !sent {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             (self.lost)(LostSample::Queue, 1);
@@ -155,9 +148,9 @@ impl Samples {
     /// Where the file can't be read in time.
     pub fn page(&self, query: Query) -> Result<Page, SamplesError> {
         let (reply, answer) = sync_channel(1);
-        self.queue
-            .send(Message::Page(query, reply))
-            .map_err(|_| SamplesError::GivenUp)?;
+        if !self.scribe.hand(Message::Page(query, reply)) {
+            return Err(SamplesError::GivenUp);
+        }
         answer
             .recv_timeout(ANSWER)
             .map_err(|_| SamplesError::Slow)?
@@ -166,29 +159,22 @@ impl Samples {
     /// Other bounds from now on. Blocks while the queue is full.
     pub fn bound(&self, bounds: Bounds) {
         // A thread that has ended keeps nothing.
-        let _ = self.queue.send(Message::Bound(bounds));
+        let _ = self.scribe.hand(Message::Bound(bounds));
     }
 
     /// Writes what there is, and leaves the file to another process. Blocks until that is done.
     pub fn give_up(&self) {
-        let (done, told) = sync_channel(1);
-        if self.queue.send(Message::GiveUp(done)).is_ok() {
-            let _ = told.recv();
-        }
+        self.scribe.give_up();
     }
 
     /// The other process is gone.
     pub fn take_back(&self) {
-        let _ = self.queue.send(Message::TakeBack);
+        self.scribe.take_back();
     }
 
     /// Writes what there is, if that can be done within this time. Nothing is kept any more then.
     pub fn finish(&self, patience: Duration) {
-        if self.queue.try_send(Message::Stop).is_ok() {
-            let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-            // Whether it has ended or hangs on its disk: nobody waits for it any longer.
-            let _ = ended.recv_timeout(patience);
-        }
+        self.scribe.finish(patience);
     }
 }
 
@@ -203,64 +189,81 @@ struct Writer {
     lost: Arc<Count>,
     disk: Option<Disk>,
     given_up: bool,
-    /// Since the file can't be used: when it is tried again, and how long to wait then.
-    failing: Option<(Instant, Duration)>,
+    patience: Patience,
     batch: Batch,
     batch_bytes: usize,
     /// Since when the batch has samples.
     since: Option<Instant>,
 }
 
-impl Writer {
-    fn run(mut self, messages: &Receiver<Message>) {
+impl Work for Writer {
+    type Message = Message;
+
+    fn begin(&mut self) {
         if self.path.exists() {
             self.open();
             self.commit();
         }
-        loop {
-            let wait = self
-                .since
-                .map_or(IDLE, |since| PAUSE.saturating_sub(elapsed(since)));
-            match messages.recv_timeout(wait) {
-                Ok(Message::Sample(group, sample)) => self.take(&group, &sample),
-                Ok(Message::Page(query, reply)) => {
+    }
+
+    fn due(&self) -> Option<Instant> {
+        Some(match self.since {
+            Some(since) => since + PAUSE,
+            None => clock() + IDLE,
+        })
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Sample(group, sample) => {
+                self.gather(&group, &sample);
+                let is_due = self.since.is_some_and(|since| since + PAUSE <= clock());
+                if is_due || self.batch_bytes >= self.most() {
                     self.commit();
-                    // Who asked may have given up.
-                    let _ = reply.send(self.page(&query));
                 }
-                Ok(Message::Bound(bounds)) => {
-                    self.bounds = bounds;
-                    if let Some(disk) = &mut self.disk {
-                        disk.bound(bounds.max_size);
-                    }
-                    self.commit();
-                }
-                Ok(Message::GiveUp(done)) => {
-                    self.commit();
-                    self.disk = None;
-                    self.given_up = true;
-                    let _ = done.send(());
-                }
-                Ok(Message::TakeBack) => self.given_up = false,
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                    return self.commit();
-                }
-                Err(RecvTimeoutError::Timeout) => self.commit(),
             }
-            let due = self.since.is_some_and(|since| elapsed(since) >= PAUSE);
-            if due || self.batch_bytes >= self.most() {
+            Message::Page(query, reply) => {
+                self.commit();
+                // Who asked may have given up.
+                let _ = reply.send(self.page(&query));
+            }
+            Message::Bound(bounds) => {
+                self.bounds = bounds;
+                if let Some(disk) = &mut self.disk {
+                    disk.bound(bounds.max_size);
+                }
                 self.commit();
             }
         }
     }
 
+    fn write(&mut self) {
+        self.commit();
+    }
+
+    fn end(&mut self) {
+        self.commit();
+    }
+
+    fn give_up(&mut self) {
+        self.commit();
+        self.disk = None;
+        self.given_up = true;
+    }
+
+    fn take_back(&mut self) {
+        self.given_up = false;
+    }
+}
+
+impl Writer {
     /// Bytes of a sample, and of a batch: a commit needs room for all of it beside what goes.
     fn most(&self) -> usize {
         let part = usize::try_from(self.bounds.max_size / 16).unwrap_or(usize::MAX);
         part.min(4 << 20)
     }
 
-    fn take(&mut self, group: &Group, sample: &RawSample) {
+    fn gather(&mut self, group: &Group, sample: &RawSample) {
         self.waiting.fetch_sub(sample.weight(), Ordering::Relaxed);
         let at = sample.at.as_millisecond();
         let sample = sample.hidden(group, &self.redactor);
@@ -279,7 +282,7 @@ impl Writer {
         self.batch_bytes = 0;
         self.since = None;
         let some = batch.samples.len() as u64;
-        let is_due = self.failing.is_none_or(|(next, _)| next <= clock());
+        let is_due = self.patience.until(clock()).is_none();
         if self.disk.is_none() && some > 0 && !self.given_up && is_due {
             self.open();
         }
@@ -300,7 +303,7 @@ impl Writer {
             .map(|(group, pairs)| (joined(&group.route, &group.cause), pairs))
             .collect();
         let mut done = disk.commit(&batch);
-        if let Err(SamplesError::Full(_)) = done {
+        if let Err(FileError::Full(_)) = done {
             // More of it is in use than was reckoned with: there are gaps between the samples.
             self.disk = None;
             done = Disk::open(&self.path, self.bounds.max_size).and_then(|mut disk| {
@@ -318,28 +321,11 @@ impl Writer {
     }
 
     fn open(&mut self) {
-        let made = self.state.make();
-        let opened = match made {
-            Ok(()) => Disk::open(&self.path, self.bounds.max_size),
-            Err(error) => Err(SamplesError::Storage {
-                path: self.path.clone(),
-                what: error.to_string(),
-            }),
-        };
+        let opened = file::open(&self.state, &self.path, "the samples", |path| {
+            Disk::open(path, self.bounds.max_size)
+        });
         match opened {
             Ok(disk) => self.disk = Some(disk),
-            Err(error @ SamplesError::Damaged { .. }) => {
-                // What is in it can't be trusted; it stays for whoever wants to look, until the next one takes its place.
-                let aside = self.path.with_extension("redb.damaged");
-                tracing::error!(%error, aside = %aside.display(), "the samples are damaged: they are put aside, and begun anew");
-                if fs::rename(&self.path, &aside).is_err() {
-                    return self.fail(&error);
-                }
-                match Disk::open(&self.path, self.bounds.max_size) {
-                    Ok(disk) => self.disk = Some(disk),
-                    Err(error) => self.fail(&error),
-                }
-            }
             Err(error) => self.fail(&error),
         }
     }
@@ -352,49 +338,35 @@ impl Writer {
             self.open();
         }
         let Some(disk) = &self.disk else {
-            return match self.failing {
-                Some(_) => Err(SamplesError::Storage {
+            return match self.patience.is_failing() {
+                true => Err(FileError::Storage {
                     path: self.path.clone(),
                     what: "it can't be used, as the log says".to_owned(),
-                }),
-                None => Ok(Page::default()),
+                }
+                .into()),
+                false => Ok(Page::default()),
             };
         };
         let page = disk.page(query);
         if let Err(error) = &page {
             self.fail(error);
         }
-        page
+        Ok(page?)
     }
 
     /// The file can't be used: it is closed, and tried again after a while.
-    fn fail(&mut self, error: &SamplesError) {
+    fn fail(&mut self, error: &FileError) {
         self.disk = None;
-        let (first, most) = PATIENCE;
-        let patience = match self.failing {
-            Some((_, last)) => (last * 2).min(most),
-            None => {
-                tracing::error!(%error, "samples can't be kept: they are lost, and counted, until they can");
-                first
-            }
-        };
-        self.failing = Some((clock() + patience, patience));
+        if self.patience.fail(clock()) {
+            tracing::error!(%error, "samples can't be kept: they are lost, and counted, until they can");
+        }
     }
 
     fn well(&mut self) {
-        if self.failing.take().is_some() {
+        if self.patience.succeed() {
             tracing::info!(file = %self.path.display(), "samples are kept again");
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "samples gather for a while")]
-fn clock() -> Instant {
-    Instant::now()
-}
-
-fn elapsed(since: Instant) -> Duration {
-    clock().saturating_duration_since(since)
 }
 
 /// The time that is just too old, in milliseconds since 1970.

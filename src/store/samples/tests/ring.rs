@@ -1,8 +1,9 @@
 //! The file: bounded in bytes and age, fair between groups, harmless when it can't be used.
 
 use super::{DAY, MIB, Rig, everything, mode, raw};
-use crate::store::samples::disk::{Batch, Disk, Encoded, SamplesError};
+use crate::store::samples::disk::{Batch, Disk, Encoded};
 use crate::store::samples::{Bounds, LostSample, Query};
+use crate::store::scribe::FileError;
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 use std::fs::{self, OpenOptions};
@@ -224,7 +225,7 @@ fn a_file_that_another_has_costs_samples_and_nothing_else() {
     let other = Disk::open(&rig.file(), 4 * MIB).unwrap();
     assert!(matches!(
         Disk::open(&rig.file(), 4 * MIB),
-        Err(SamplesError::Locked(_))
+        Err(FileError::Locked(_))
     ));
     rig.offer(raw("a", "1", "2"));
     assert!(rig.samples().page(everything()).is_err());
