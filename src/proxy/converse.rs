@@ -50,14 +50,21 @@ pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
         Lasting::new(answering, busy)
     });
     // A stop does not end an idle connection: its client may be sending. The next answer tells the client to go.
-    let mut connection = builder(limits).serve_connection(stream, service);
+    let connection = builder(limits).serve_connection(stream, service);
     // The limits hold for as long as the connection does, the Plan need not.
     drop(plan);
-    let end = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+    // A stop that has no more time drops it as it is.
+    let mut connection = Held::new(connection, |connection: http1::Connection<_, _>| {
+        if pulse.ends_by_closing() && pulse.is_answering() {
+            cut(connection.into_parts().io);
+        }
+    });
+    let end = poll_fn(|cx| match Pin::new(connection.inner()).poll(cx) {
         Poll::Ready(result) => Poll::Ready(Ok(result)),
         Poll::Pending => deadlines.poll(cx).map(Err),
     })
     .await;
+    let connection = connection.take();
     let process = proxy.telemetry().process();
     match end {
         Ok(Ok(())) => {
@@ -91,6 +98,41 @@ pub(super) async fn converse(worker: Arc<Worker>, guest: Guest) {
                 }
                 Overdue::Response => cut(stream),
             }
+        }
+    }
+}
+
+/// Something that is ended in a way of its own if it is dropped before it is taken.
+struct Held<T, F: Fn(T)> {
+    /// Until it is taken.
+    inner: Option<T>,
+    end: F,
+}
+
+impl<T, F: Fn(T)> Held<T, F> {
+    fn new(inner: T, end: F) -> Self {
+        Self {
+            inner: Some(inner),
+            end,
+        }
+    }
+
+    fn inner(&mut self) -> &mut T {
+        self.inner.as_mut().expect(HELD)
+    }
+
+    fn take(mut self) -> T {
+        self.inner.take().expect(HELD)
+    }
+}
+
+/// Why there is something in [`Held`].
+const HELD: &str = "it is taken once, by who has it";
+
+impl<T, F: Fn(T)> Drop for Held<T, F> {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.take() {
+            (self.end)(inner);
         }
     }
 }

@@ -74,6 +74,11 @@ impl Pulse {
         }
     }
 
+    /// Whether a request is under way, to the last byte of its answer.
+    pub(super) fn is_answering(&self) -> bool {
+        matches!(self.phase().0, Phase::Serving | Phase::Writing)
+    }
+
     /// Bytes that wait for the client to read.
     pub(super) fn blocked(&self) -> usize {
         self.blocked.load(Relaxed)

@@ -174,22 +174,24 @@ fn an_answer_under_way_at_a_stop_is_not_the_last_one(workers: usize) {
 
 /// The key as the file says it when the proxy stops, not as it said it at the start.
 fn what_is_left_closes_after_drain_timeout(workers: usize) {
-    let backend = Backend::start(|seen| {
-        if seen.target == "/slow" {
-            Reply::text("late").after(&Gate::default())
-        } else {
-            Reply::text("ok")
-        }
+    let backend = Backend::start(|seen| match &*seen.target {
+        "/slow" => Reply::text("late").after(&Gate::default()),
+        "/half" => Reply::halting_at(&Gate::default()),
+        _ => Reply::text("ok"),
     });
     let mut proxy = Setup::both(&backend)
         .set("server", "drain_timeout = \"720h\"")
         .workers(workers)
         .start();
-    let [mut idle, mut unused, mut waiting] = [(); 3].map(|()| proxy.client());
+    let [mut idle, mut unused, mut waiting, mut half] = [(); 4].map(|()| proxy.client());
     assert_eq!(idle.get("/").text(), "ok");
     waiting.send_request("GET", "/slow", &[], b"");
-    wait_until("both requests are with the side", || backend.count() == 2);
-    proxy.wait_for_connections(3);
+    // For this client the end of the connection is the end of the answer.
+    half.send("GET /half HTTP/1.0\r\nhost: a\r\n\r\n");
+    assert_eq!(half.head().status, 200);
+    assert_eq!(half.read_exactly(7), b"begun, ");
+    wait_until("all requests are with the side", || backend.count() == 3);
+    proxy.wait_for_connections(4);
     proxy.edit("\"720h\"", "\"10ms\"");
     wait_until("the edit is in force", || proxy.generation() == 2);
     let config = proxy.admin_json("/api/config");
@@ -198,6 +200,7 @@ fn what_is_left_closes_after_drain_timeout(workers: usize) {
     for client in [&mut idle, &mut unused, &mut waiting] {
         assert_eq!(client.rest(), (Vec::new(), Ending::Closed));
     }
+    assert_eq!(half.rest(), (Vec::new(), Ending::Reset));
 }
 
 #[track_caller]
