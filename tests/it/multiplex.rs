@@ -5,6 +5,7 @@ mod grpc;
 mod guards;
 mod places;
 mod resent;
+mod stop;
 mod tunnels;
 
 use crate::harness::backend::{Piece, Seen};

@@ -4,7 +4,7 @@ use super::{Client, PATIENCE, wait_until};
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Response};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
@@ -139,8 +139,14 @@ impl Http2 {
     /// A whole answer, or how it broke.
     #[track_caller]
     pub(crate) fn answer(&self, response: ResponseFuture) -> Result<Answered, h2::Error> {
+        self.rest(self.wait(response)?)
+    }
+
+    /// The same of one whose head is there.
+    #[track_caller]
+    pub(crate) fn rest(&self, response: Response<RecvStream>) -> Result<Answered, h2::Error> {
         self.wait(async {
-            let (head, mut stream) = response.await?.into_parts();
+            let (head, mut stream) = response.into_parts();
             let mut body = Vec::new();
             while let Some(data) = stream.data().await {
                 let data = data?;

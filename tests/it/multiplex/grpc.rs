@@ -16,10 +16,10 @@ with_one_worker_and_with_four!(
 );
 
 /// The heads of the calls that a service got.
-type Calls = Arc<Mutex<Vec<Request<()>>>>;
+pub(super) type Calls = Arc<Mutex<Vec<Request<()>>>>;
 
 /// A service that gives back each message at once, and `grpc-status` when there are no more.
-fn echo() -> (SocketAddr, Calls) {
+pub(super) fn echo() -> (SocketAddr, Calls) {
     let calls = Calls::default();
     let seen = Arc::clone(&calls);
     let address = service(h2::server::Builder::new(), move |call, respond| {
@@ -58,7 +58,7 @@ async fn answer(path: String, mut messages: h2::RecvStream, mut respond: SendRes
     let _ = sink.send_trailers(status);
 }
 
-const FIELDS: [(&str, &str); 4] = [
+pub(super) const FIELDS: [(&str, &str); 4] = [
     ("content-type", "application/grpc+proto"),
     ("te", "trailers"),
     ("grpc-timeout", "5S"),
