@@ -1,37 +1,36 @@
 //! The file of the ring. One thread has it, and opens it anew after every error: redb stays in error until then.
 //!
-//! What redb does not do by itself: it makes files readable by all, verifies no page unless asked to, takes a gibibyte for a cache, and doubles a file that is
-//! too small. So the file is made here, looked through when it is opened, and kept within its bound: what the ring may take is counted such that a file that
-//! doubles stays below, and a file that would not is refused its growth.
+//! What redb does not do by itself: it makes files readable by all, verifies no page unless asked to, takes a gibibyte for a cache, and knows no bound. So the
+//! file is made by `scribe`, looked through when it is opened, and kept within its bound: [`bounded`](super::bounded) says how much of it can be used, and a file
+//! that would be longer is refused its growth. All that is written in it is as long as a page, so what is free in it can be used.
 
-use crate::store::samples::book::{Book, Entry, parted};
+use crate::store::samples::book::{Book, Gone, Shelf, parted};
+use crate::store::samples::bounded::{Bounded, Size, batch_bytes, new_blocks};
 use crate::store::samples::page::{GroupCount, Page, Query};
 use crate::store::samples::sample::Sample;
+use crate::store::samples::stream::{self, BLOCK, Entry, Finder};
 use crate::store::scribe::FileError;
 use crate::store::scribe::file::{guarded, own_file};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
-use std::io::{self, ErrorKind, Read, Write};
+use redb::{
+    Database, ReadableDatabase, ReadableTable, StorageBackend, Table, TableDefinition, TableHandle,
+};
+use std::collections::vec_deque::{Iter, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::io::{Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Samples by id.
-const SAMPLES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("samples-1");
-/// Group, milliseconds since 1970 and cost of each, so that nothing need be read of a sample that goes.
-const INDEX: TableDefinition<'_, u64, (&str, i64, u64)> = TableDefinition::new("index-1");
-/// Pairs of each group.
-const PAIRS: TableDefinition<'_, &str, u64> = TableDefinition::new("pairs-1");
+/// Blocks of the groups' streams, by the group's number and their place.
+const BLOCKS: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("blocks-1");
+/// Of each group its number, where its first sample begins and its last one ends, and its pairs.
+const GROUPS: TableDefinition<'_, &str, (u32, u64, u64, u64)> = TableDefinition::new("groups-1");
 
 /// Bytes of pages that redb keeps in memory.
 const CACHE: usize = 4 << 20;
-/// What the file may have beside what it may hold: tables of free pages.
-const BESIDE: u64 = 1 << 20;
-/// A page of the file.
-const PAGE: u64 = 4096;
 /// A page of the API has at most this many bytes of samples, but one sample in any case.
 const PAGE_BYTES: usize = 8 << 20;
 /// Bytes of a sample as text.
@@ -79,14 +78,33 @@ pub(super) struct Batch {
     pub(super) before: i64,
 }
 
+impl Batch {
+    /// Blocks that it needs.
+    fn blocks(&self) -> u64 {
+        let groups: BTreeSet<&str> = self.samples.iter().map(|sample| &*sample.group).collect();
+        let lengths = self
+            .samples
+            .iter()
+            .map(|sample| stream::length(sample.bytes.len()));
+        new_blocks(lengths.map(u64::from).sum(), groups.len())
+    }
+}
+
 /// The file, open.
 #[derive(Debug)]
 pub(super) struct Disk {
     database: Database,
     path: PathBuf,
-    length: Arc<AtomicU64>,
-    limit: Arc<AtomicU64>,
+    size: Size,
     book: Book,
+}
+
+/// What is put behind the samples of a group.
+#[derive(Debug)]
+struct Fresh {
+    /// Where it begins in the group's stream.
+    start: u64,
+    bytes: Vec<u8>,
 }
 
 impl Encoded {
@@ -102,18 +120,6 @@ impl Encoded {
             at,
             bytes: encoder.finish().expect("memory takes what is written"),
         })
-    }
-
-    /// What it takes of the file, rather more than less: a value of more than a page has pages of its own, as many as a power of two.
-    fn cost(&self) -> u64 {
-        let len = self.bytes.len() as u64;
-        let beside = 2 * (self.group.len() as u64 + 64);
-        beside
-            + match len {
-                0..=1_024 => len * 3 / 2,
-                1_025..=3_800 => PAGE,
-                more => (more + 256).div_ceil(PAGE).next_power_of_two() * PAGE,
-            }
     }
 }
 
@@ -131,165 +137,209 @@ impl Disk {
         backend: impl StorageBackend,
         max_size: u64,
     ) -> Result<Self, redb::Error> {
-        let length = Arc::new(AtomicU64::new(backend.len()?));
-        let limit = Arc::new(AtomicU64::new(max_size + BESIDE));
-        let bounded = Bounded {
-            backend,
-            length: Arc::clone(&length),
-            limit: Arc::clone(&limit),
-        };
-        let mut database = Database::builder()
+        let size = Size::default();
+        size.bound(max_size);
+        let database = Database::builder()
             .set_cache_size(CACHE)
-            .create_with_backend(bounded)?;
-        // What it could repair is whole again.
-        database.check_integrity()?;
+            .set_check_integrity_on_open(true)
+            .create_with_backend(Bounded::new(backend, size.clone())?)?;
         let mut book = Book::default();
         let write = database.begin_write()?;
+        // What another version has kept there can't be read, and would take room for ever.
+        let known = [BLOCKS.name(), GROUPS.name()];
+        let foreign: Vec<_> = write
+            .list_tables()?
+            .filter(|table| !known.contains(&table.name()))
+            .collect();
+        for table in foreign {
+            write.delete_table(table)?;
+        }
         {
-            write.open_table(SAMPLES)?;
-            let index = write.open_table(INDEX)?;
-            for row in index.iter()? {
-                let (id, row) = row?;
-                let (group, at, cost) = row.value();
-                let id = id.value();
-                book.add(group, Entry { id, at, cost });
-            }
-            for row in write.open_table(PAIRS)?.iter()? {
-                let (group, pairs) = row?;
-                if let Some(shelf) = book.shelves.get_mut(group.value()) {
-                    shelf.pairs = pairs.value();
-                }
+            let blocks = write.open_table(BLOCKS)?;
+            for row in write.open_table(GROUPS)?.iter()? {
+                let (group, row) = row?;
+                let (number, start, end, pairs) = row.value();
+                let entries = find(&blocks, number, start..end)?;
+                let mut shelf = Shelf {
+                    number,
+                    entries,
+                    pairs,
+                    ..Shelf::default()
+                };
+                shelf.written = shelf.blocks();
+                book.restore(group.value().to_owned(), shelf);
             }
         }
         write.commit()?;
         Ok(Self {
             database,
             path: path.to_owned(),
-            length,
-            limit,
+            size,
             book,
         })
     }
 
     /// Another bound from now on.
     pub(super) fn bound(&mut self, max_size: u64) {
-        self.limit.store(max_size + BESIDE, Ordering::Relaxed);
+        self.size.bound(max_size);
     }
 
-    /// Bytes that the ring may take: as much of a file as it can grow to by doubling as leaves room for what is written before something is free.
-    fn room(&self) -> u64 {
-        let limit = self.limit.load(Ordering::Relaxed);
-        let mut length = self.length.load(Ordering::Relaxed).max(BESIDE);
-        while length * 2 <= limit {
-            length *= 2;
+    /// Writes a batch, and takes out what has to go. After an error it is not known what of it was written.
+    pub(super) fn commit(mut self, batch: &Batch) -> Result<Self, FileError> {
+        if self.is_short(batch) {
+            self = self.reopened()?;
         }
-        length.min(limit) / 10 * 7
+        let length = self.size.length();
+        match self.try_commit(batch) {
+            Err(FileError::Full(_)) => {}
+            done => return done.map(|()| self),
+        }
+        // More of it is in use than was reckoned with.
+        self = self.reopened()?;
+        if self.size.length() <= length {
+            self.shrink()?;
+        }
+        self.try_commit(batch)?;
+        Ok(self)
     }
 
-    /// Whether the file is larger than it may be by now.
-    fn is_too_large(&self) -> bool {
-        self.length.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed)
+    /// Whether the batch has no place unless the file is made longer, by whoever opens it.
+    fn is_short(&self, batch: &Batch) -> bool {
+        let blocks = self.book.written() + batch.blocks();
+        self.size.is_short(blocks, self.book.shelves.len())
     }
 
-    /// Writes a batch, and takes out what has to go; all of it or nothing. `false` if there was nothing to do.
-    pub(super) fn commit(&mut self, batch: &Batch) -> Result<bool, FileError> {
-        let path = self.path.clone();
-        guarded(&path, || {
-            if self.is_too_large() {
-                self.halve()?;
-            }
-            self.write(batch)
-        })
+    /// The file, as long as it may be.
+    fn reopened(self) -> Result<Self, FileError> {
+        let Self {
+            database,
+            path,
+            size,
+            ..
+        } = self;
+        drop(database);
+        Self::open(&path, size.limit())
     }
 
-    /// Takes out so much that the file, made as short as it can be, may double and stay within its bound.
+    /// Takes out so much that the file, made as short as it can be, has half of what it may be.
     pub(super) fn shrink(&mut self) -> Result<(), FileError> {
         let path = self.path.clone();
         guarded(&path, || self.halve())
     }
 
     fn halve(&mut self) -> Result<(), redb::Error> {
-        let limit = self.limit.load(Ordering::Relaxed);
-        let gone = self.book.make_room(limit / 10 * 3);
+        self.make_room(0, 2);
         // To take something out of a full file needs a few pages more.
-        self.limit.store(u64::MAX, Ordering::Relaxed);
-        let done = self.remove(&gone);
-        self.limit.store(limit, Ordering::Relaxed);
-        done
+        let limit = self.size.bound(u64::MAX);
+        let done = self.write(&BTreeMap::new());
+        let done = done.and_then(|()| Ok(self.database.compact()?));
+        self.size.bound(limit);
+        done.map(drop)
     }
 
-    fn remove(&mut self, gone: &[u64]) -> Result<(), redb::Error> {
+    /// Takes out what leaves no room for so many new blocks, in this part of the file.
+    fn make_room(&mut self, new: u64, part: u64) {
+        let room = self.size.room(new, self.book.shelves.len());
+        self.book.make_room(room / part);
+    }
+
+    fn try_commit(&mut self, batch: &Batch) -> Result<(), FileError> {
+        let path = self.path.clone();
+        guarded(&path, || {
+            if self.size.length() > self.size.limit() {
+                self.halve()?;
+            }
+            let new = batch.blocks();
+            let groups = self.book.shelves.len();
+            if self.book.written() + new > self.size.room(0, groups) {
+                // What goes is free only when that is written.
+                self.book.expire(batch.before);
+                self.make_room(new, 1);
+                self.write(&BTreeMap::new())?;
+            }
+            let fresh = self.enter(batch);
+            self.book.expire(batch.before);
+            self.make_room(new_blocks(batch_bytes(self.size.limit()), 0), 1);
+            self.write(&fresh)
+        })
+    }
+
+    /// Takes a batch into the book.
+    fn enter<'b>(&mut self, batch: &'b Batch) -> BTreeMap<&'b str, Fresh> {
+        let mut fresh: BTreeMap<&str, Fresh> = BTreeMap::new();
+        for Encoded { group, at, bytes } in &batch.samples {
+            let entry = self.book.add(group, *at, stream::length(bytes.len()));
+            let fresh = fresh.entry(group).or_insert_with(|| Fresh {
+                start: entry.start,
+                bytes: Vec::new(),
+            });
+            stream::append(&mut fresh.bytes, &entry, bytes);
+        }
+        for (group, pairs) in &batch.pairs {
+            self.book.count(group, *pairs);
+        }
+        fresh
+    }
+
+    /// Makes the file what the book is, all of it or nothing.
+    fn write(&mut self, fresh: &BTreeMap<&str, Fresh>) -> Result<(), redb::Error> {
+        if self.book.is_as_written() {
+            return Ok(());
+        }
         let write = self.database.begin_write()?;
         {
-            let mut samples = write.open_table(SAMPLES)?;
-            let mut index = write.open_table(INDEX)?;
-            for id in gone {
-                samples.remove(id)?;
-                index.remove(id)?;
+            let mut blocks = write.open_table(BLOCKS)?;
+            let mut groups = write.open_table(GROUPS)?;
+            for group in self.book.emptied() {
+                groups.remove(group)?;
+            }
+            for Gone { number, places } in self.book.gone() {
+                for place in places {
+                    blocks.remove((number, place))?;
+                }
+            }
+            for (group, shelf) in self.book.changed() {
+                if let Some(fresh) = fresh.get(group) {
+                    put(&mut blocks, shelf, fresh)?;
+                }
+                let bytes = shelf.bytes();
+                groups.insert(group, (shelf.number, bytes.start, bytes.end, shelf.pairs))?;
             }
         }
         write.commit()?;
-        self.database.compact()?;
+        self.book.is_written();
         Ok(())
-    }
-
-    fn write(&mut self, batch: &Batch) -> Result<bool, redb::Error> {
-        let mut added = Vec::with_capacity(batch.samples.len());
-        for sample in &batch.samples {
-            let entry = Entry {
-                id: self.book.next_id(),
-                at: sample.at,
-                cost: sample.cost(),
-            };
-            self.book.add(&sample.group, entry);
-            added.push((entry, sample));
-        }
-        let mut gone = self.book.expire(batch.before);
-        gone.extend(self.book.make_room(self.room()));
-        if added.is_empty() && gone.is_empty() {
-            return Ok(false);
-        }
-        let write = self.database.begin_write()?;
-        {
-            let mut samples = write.open_table(SAMPLES)?;
-            let mut index = write.open_table(INDEX)?;
-            for id in &gone {
-                samples.remove(id)?;
-                index.remove(id)?;
-            }
-            for (entry, sample) in &added {
-                if !gone.contains(&entry.id) {
-                    samples.insert(entry.id, sample.bytes.as_slice())?;
-                    index.insert(entry.id, (sample.group.as_str(), entry.at, entry.cost))?;
-                }
-            }
-            let mut pairs = write.open_table(PAIRS)?;
-            for (group, more) in &batch.pairs {
-                if let Some(shelf) = self.book.shelves.get_mut(group) {
-                    shelf.pairs += more;
-                    pairs.insert(group.as_str(), shelf.pairs)?;
-                }
-            }
-            pairs.retain(|group, _| self.book.shelves.contains_key(group))?;
-        }
-        write.commit()?;
-        Ok(true)
     }
 
     /// Bytes of the file.
     #[cfg(test)]
     pub(super) fn length(&self) -> u64 {
-        self.length.load(Ordering::Relaxed)
+        self.size.length()
+    }
+
+    /// Bytes of samples.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> u64 {
+        let shelves = self.book.shelves.values();
+        let bytes = shelves.map(|shelf| shelf.bytes().end - shelf.bytes().start);
+        bytes.sum()
+    }
+
+    /// What redb says of its pages.
+    #[cfg(test)]
+    pub(super) fn stats(&self) -> redb::DatabaseStats {
+        self.database.begin_write().unwrap().stats().unwrap()
     }
 
     /// Ids and groups, oldest first.
     #[cfg(test)]
     pub(super) fn entries(&self) -> Vec<(u64, String)> {
-        let read = self.database.begin_read().unwrap();
-        let index = read.open_table(INDEX).unwrap();
-        let rows = index.iter().unwrap().map(Result::unwrap);
-        rows.map(|(id, row)| (id.value(), row.value().0.to_owned()))
-            .collect()
+        let shelves = self.book.shelves.iter();
+        let mut entries: Vec<_> = shelves
+            .flat_map(|(group, shelf)| shelf.entries.iter().map(|entry| (entry.id, group.clone())))
+            .collect();
+        entries.sort();
+        entries
     }
 
     /// Samples, newest first.
@@ -299,32 +349,45 @@ impl Disk {
 
     fn read(&self, query: &Query) -> Result<Page, redb::Error> {
         let read = self.database.begin_read()?;
-        let samples = read.open_table(SAMPLES)?;
-        let index = read.open_table(INDEX)?;
+        let blocks = read.open_table(BLOCKS)?;
         let mut page = Page {
             groups: self.groups(query),
             ..Page::default()
         };
+        let before = query.before.unwrap_or(u64::MAX);
+        let shelves = self.book.shelves.iter();
+        let mut shelves: Vec<_> = shelves
+            .filter(|(group, _)| query.wants(group))
+            .map(|(_, shelf)| {
+                let end = shelf.entries.partition_point(|entry| entry.id < before);
+                (shelf.number, shelf.entries.range(..end))
+            })
+            .collect();
+        // The newest that is left of each group.
+        let mut newest = BinaryHeap::new();
+        let next = |shelves: &mut [(u32, Iter<'_, Entry>)], at: usize| {
+            let entry = shelves[at].1.next_back()?;
+            Some((*entry, at))
+        };
+        newest.extend((0..shelves.len()).filter_map(|at| next(&mut shelves, at)));
         let mut bytes = 0;
-        for row in index.range(..query.before.unwrap_or(u64::MAX))?.rev() {
-            let (id, row) = row?;
-            if !query.wants(row.value().0) {
-                continue;
-            }
+        while let Some((entry, at)) = newest.pop() {
             if page.samples.len() >= query.limit || bytes >= PAGE_BYTES {
                 page.next = page.samples.last().map(|sample: &Sample| sample.id);
                 break;
             }
-            let Some(coded) = samples.get(id.value())? else {
-                continue;
-            };
+            newest.extend(next(&mut shelves, at));
+            let mut stream = Vec::new();
+            for row in blocks.range(keys(shelves[at].0, &(entry.start..entry.end())))? {
+                stream.extend(row?.1.value());
+            }
             let mut text = String::new();
-            ZlibDecoder::new(coded.value())
+            ZlibDecoder::new(stream::body(&entry, &stream))
                 .take(MOST)
                 .read_to_string(&mut text)?;
             let mut sample: Sample = serde_json::from_str(&text)
                 .map_err(|error| redb::Error::Corrupted(error.to_string()))?;
-            sample.id = id.value();
+            sample.id = entry.id;
             bytes += text.len();
             page.samples.push(sample);
         }
@@ -350,45 +413,52 @@ impl Disk {
     }
 }
 
-/// A file that grows no further than it may.
-#[derive(Debug)]
-struct Bounded<B> {
-    backend: B,
-    length: Arc<AtomicU64>,
-    limit: Arc<AtomicU64>,
+/// The samples of a group.
+fn find(
+    blocks: &impl ReadableTable<(u32, u64), &'static [u8]>,
+    number: u32,
+    bytes: Range<u64>,
+) -> Result<VecDeque<Entry>, redb::Error> {
+    let mut finder = Finder::new(bytes.start);
+    let mut entries = VecDeque::new();
+    for row in blocks.range(keys(number, &bytes))? {
+        let (_, block) = row?;
+        entries.extend(finder.feed(block.value()));
+    }
+    match finder.is_at(bytes.end) {
+        true => Ok(entries),
+        false => Err(redb::Error::Corrupted(format!(
+            "group {number} does not end where it should"
+        ))),
+    }
 }
 
-impl<B: StorageBackend> StorageBackend for Bounded<B> {
-    fn len(&self) -> io::Result<u64> {
-        self.backend.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.backend.read(offset, out)
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        let before = self.length.load(Ordering::Relaxed);
-        if length > before && length > self.limit.load(Ordering::Relaxed) {
-            return Err(io::Error::new(
-                ErrorKind::FileTooLarge,
-                "the file would be larger than samples.max_size",
-            ));
+/// Puts what is new of a group into its blocks, unless it has gone already.
+fn put(
+    blocks: &mut Table<'_, (u32, u64), &'static [u8]>,
+    shelf: &Shelf,
+    fresh: &Fresh,
+) -> Result<(), redb::Error> {
+    let places = shelf.blocks();
+    for place in places.start.max(fresh.start / BLOCK)..places.end {
+        let key = (shelf.number, place);
+        let start = place * BLOCK;
+        let mut block = Vec::new();
+        if let Some(len) = fresh.start.checked_sub(start) {
+            let before = blocks.get(key)?;
+            let before = before.iter().flat_map(|block| block.value());
+            block.extend(before.take(len as usize));
         }
-        self.backend.set_len(length)?;
-        self.length.store(length, Ordering::Relaxed);
-        Ok(())
+        let from = (start + block.len() as u64).saturating_sub(fresh.start) as usize;
+        let rest = fresh.bytes.get(from..).unwrap_or_default();
+        block.extend(rest.iter().take(BLOCK as usize - block.len()));
+        blocks.insert(key, block.as_slice())?;
     }
+    Ok(())
+}
 
-    fn sync_data(&self) -> io::Result<()> {
-        self.backend.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.backend.write(offset, data)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.backend.close()
-    }
+/// The keys of the blocks in which these bytes of a stream are.
+fn keys(number: u32, bytes: &Range<u64>) -> Range<(u32, u64)> {
+    let places = stream::blocks(bytes);
+    (number, places.start)..(number, places.end)
 }

@@ -1,11 +1,13 @@
-//! What the tests of the samples work with. `ring` is about the file, `values` about what stands in it.
+//! What the tests of the samples work with. `ring` is about what is kept, `bound` about its file, `values` about what stands in it.
 
+mod bound;
 mod ring;
 mod values;
 
 use crate::config::settings::Values;
 use crate::json::FieldPath;
 use crate::side::Side;
+use crate::store::samples::disk::{Batch, Disk, Encoded};
 use crate::store::samples::{
     Bounds, Group, Hiding, LostSample, Page, Query, RawLook, RawSample, Samples,
 };
@@ -154,4 +156,27 @@ fn raw(route: &str, old: &str, new: &str) -> RawSample {
 fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// Bytes that no coding makes shorter, with a sample around them that can be read.
+fn encoded(group: &str, at: i64, len: usize) -> Encoded {
+    let mut random = fastrand::Rng::with_seed(at.unsigned_abs());
+    Encoded {
+        group: group.to_owned(),
+        at,
+        bytes: std::iter::repeat_with(|| random.u8(..)).take(len).collect(),
+    }
+}
+
+fn batch(samples: Vec<Encoded>) -> Batch {
+    Batch {
+        samples,
+        ..Batch::default()
+    }
+}
+
+/// Ids and groups of what a file has.
+fn kept(path: &Path) -> Vec<(u64, String)> {
+    let disk = Disk::open(path, 4 * MIB).unwrap();
+    disk.entries()
 }

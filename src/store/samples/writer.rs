@@ -2,6 +2,7 @@
 
 use crate::store::samples::FILE;
 use crate::store::samples::book::joined;
+use crate::store::samples::bounded::batch_bytes;
 use crate::store::samples::disk::{Batch, Disk, Encoded};
 use crate::store::samples::gate::{Gate, Group};
 use crate::store::samples::page::{Page, Query};
@@ -217,8 +218,7 @@ impl Work for Writer {
         match message {
             Message::Sample(group, sample) => {
                 self.gather(&group, &sample);
-                let is_due = self.since.is_some_and(|since| since + PAUSE <= clock());
-                if is_due || self.batch_bytes >= self.most() {
+                if self.since.is_some_and(|since| since + PAUSE <= clock()) {
                     self.commit();
                 }
             }
@@ -257,10 +257,9 @@ impl Work for Writer {
 }
 
 impl Writer {
-    /// Bytes of a sample, and of a batch: a commit needs room for all of it beside what goes.
+    /// Bytes of a sample, and of a batch.
     fn most(&self) -> usize {
-        let part = usize::try_from(self.bounds.max_size / 16).unwrap_or(usize::MAX);
-        part.min(4 << 20)
+        usize::try_from(batch_bytes(self.bounds.max_size)).unwrap_or(usize::MAX)
     }
 
     fn gather(&mut self, group: &Group, sample: &RawSample) {
@@ -271,6 +270,9 @@ impl Writer {
         let Some(encoded) = encoded.filter(|encoded| encoded.bytes.len() <= self.most()) else {
             return (self.lost)(LostSample::Size, 1);
         };
+        if self.batch_bytes + encoded.bytes.len() > self.most() {
+            self.commit();
+        }
         self.batch_bytes += encoded.bytes.len();
         self.batch.samples.push(encoded);
         self.since.get_or_insert_with(clock);
@@ -286,7 +288,7 @@ impl Writer {
         if self.disk.is_none() && some > 0 && !self.given_up && is_due {
             self.open();
         }
-        let Some(disk) = &mut self.disk else {
+        let Some(disk) = self.disk.take() else {
             if some > 0 {
                 (self.lost)(LostSample::Write, some);
             }
@@ -302,17 +304,11 @@ impl Writer {
             .into_iter()
             .map(|(group, pairs)| (joined(&group.route, &group.cause), pairs))
             .collect();
-        let mut done = disk.commit(&batch);
-        if let Err(FileError::Full(_)) = done {
-            // More of it is in use than was reckoned with: there are gaps between the samples.
-            self.disk = None;
-            done = Disk::open(&self.path, self.bounds.max_size).and_then(|mut disk| {
-                disk.shrink()?;
-                self.disk.insert(disk).commit(&batch)
-            });
-        }
-        match done {
-            Ok(_) => self.well(),
+        match disk.commit(&batch) {
+            Ok(disk) => {
+                self.disk = Some(disk);
+                self.well();
+            }
             Err(error) => {
                 (self.lost)(LostSample::Write, some);
                 self.fail(&error);

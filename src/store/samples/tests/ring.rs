@@ -1,39 +1,10 @@
-//! The file: bounded in bytes and age, fair between groups, harmless when it can't be used.
+//! What is kept is read back, for as long as it may be; a file that can't be used does no harm.
 
-use super::{DAY, MIB, Rig, everything, mode, raw};
-use crate::store::samples::disk::{Batch, Disk, Encoded};
+use super::{DAY, MIB, Rig, batch, encoded, everything, kept, mode, raw};
+use crate::store::samples::disk::{Batch, Disk};
 use crate::store::samples::{Bounds, LostSample, Query};
 use crate::store::scribe::FileError;
-use redb::StorageBackend;
-use redb::backends::FileBackend;
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Bytes that no coding makes shorter, with a sample around them that can be read.
-fn encoded(group: &str, at: i64, len: usize) -> Encoded {
-    let mut random = fastrand::Rng::with_seed(at.unsigned_abs());
-    Encoded {
-        group: group.to_owned(),
-        at,
-        bytes: std::iter::repeat_with(|| random.u8(..)).take(len).collect(),
-    }
-}
-
-fn batch(samples: Vec<Encoded>) -> Batch {
-    Batch {
-        samples,
-        ..Batch::default()
-    }
-}
-
-/// Ids and groups of what a file has.
-fn kept(path: &Path) -> Vec<(u64, String)> {
-    let disk = Disk::open(path, 4 * MIB).unwrap();
-    disk.entries()
-}
+use std::fs;
 
 #[test]
 fn what_is_offered_is_read_back_newest_first_and_after_a_restart() {
@@ -79,79 +50,17 @@ fn what_is_offered_is_read_back_newest_first_and_after_a_restart() {
 }
 
 #[test]
-fn the_file_stays_within_its_bound_and_a_rare_group_in_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ring");
-    let mut disk = Disk::open(&path, 4 * MIB).unwrap();
-    let rare = (0..3).map(|at| encoded("rare", at, 2_000)).collect();
-    disk.commit(&batch(rare)).unwrap();
-    let mut random = fastrand::Rng::with_seed(7);
-    let (mut longest, mut at) = (0, 100);
-    for _ in 0..100 {
-        let mut samples = Vec::new();
-        let mut bytes = 0;
-        while bytes < 200_000 {
-            let len = [300, 900, 2_000, 9_000, 70_000][random.usize(..5)];
-            bytes += len;
-            at += 1;
-            samples.push(encoded("loud", at, len));
-        }
-        disk.commit(&batch(samples)).unwrap();
-        longest = longest.max(fs::metadata(&path).unwrap().len());
-    }
-    assert!(longest <= 5 * MIB, "{longest}");
-    let rows = disk.entries();
-    let rare = rows.iter().filter(|(_, group)| group == "rare").count();
-    assert_eq!(rare, 3);
-    // More than a quarter of what there may be is of use.
-    let bytes: usize = rows.len();
-    assert!(bytes > 50, "{bytes}");
-    drop(disk);
-    assert_eq!(kept(&path), rows);
-    // Where there is no room after all, half of it is made free at once.
-    let mut disk = Disk::open(&path, 4 * MIB).unwrap();
-    disk.shrink().unwrap();
-    assert!(disk.length() <= 2 * MIB, "{}", disk.length());
-    let rows = disk.entries();
-    let rare = rows.iter().filter(|(_, group)| group == "rare").count();
-    assert!(rare == 3 && rows.len() > 20, "{}", rows.len());
-}
-
-#[test]
-fn a_smaller_bound_makes_a_smaller_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ring");
-    let mut disk = Disk::open(&path, 32 * MIB).unwrap();
-    for at in 0..200 {
-        disk.commit(&batch(vec![encoded("a", at, 100_000)]))
-            .unwrap();
-    }
-    assert!(disk.length() > 16 * MIB, "{}", disk.length());
-    disk.bound(8 * MIB);
-    disk.commit(&Batch::default()).unwrap();
-    assert!(disk.length() <= 9 * MIB, "{}", disk.length());
-    assert!(fs::metadata(&path).unwrap().len() <= 9 * MIB);
-    let newest = disk.entries().last().unwrap().0;
-    assert_eq!(newest, 200);
-    // It goes on.
-    disk.commit(&batch(vec![encoded("a", 1_000, 100_000)]))
-        .unwrap();
-    assert_eq!(disk.entries().last().unwrap().0, 201);
-}
-
-#[test]
 fn what_is_too_old_goes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ring");
-    let mut disk = Disk::open(&path, 4 * MIB).unwrap();
-    disk.commit(&batch((1..=10).map(|at| encoded("a", at, 10)).collect()))
-        .unwrap();
+    let disk = Disk::open(&path, 4 * MIB).unwrap();
+    let samples = (1..=10).map(|at| encoded("a", at, 10)).collect();
+    let disk = disk.commit(&batch(samples)).unwrap();
     let old = Batch {
         before: 8,
         ..Batch::default()
     };
-    assert!(disk.commit(&old).unwrap());
-    assert!(!disk.commit(&old).unwrap(), "nothing is left to be done");
+    let disk = disk.commit(&old).unwrap();
     let ids: Vec<u64> = disk.entries().iter().map(|(id, _)| *id).collect();
     assert_eq!(ids, [8, 9, 10]);
     drop(disk);
@@ -271,76 +180,4 @@ fn a_sample_that_is_too_large_for_the_ring_is_lost() {
     rig.offer(raw("a", "1", "2"));
     assert_eq!(rig.page().samples.len(), 1);
     assert_eq!(rig.lost(LostSample::Size), 1);
-}
-
-/// A file on a disk of so many bytes.
-#[derive(Debug)]
-struct FullDisk {
-    file: FileBackend,
-    left: Arc<AtomicU64>,
-}
-
-impl StorageBackend for FullDisk {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        // A hole in a file takes nothing.
-        self.file.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let less = |left: u64| left.checked_sub(data.len() as u64);
-        let fits = self
-            .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        fits.map_err(|_| io::Error::from(ErrorKind::StorageFull))?;
-        self.file.write(offset, data)
-    }
-}
-
-#[test]
-fn a_full_disk_fails_a_batch_and_what_was_written_before_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ring");
-    drop(Disk::open(&path, 4 * MIB).unwrap());
-    for bytes in [0, 4_096, 100_000, 300_000, 1_000_000] {
-        let before = kept(&path);
-        let left = Arc::new(AtomicU64::new(bytes));
-        let open = || {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(&path)
-                .unwrap();
-            let file = FileBackend::new(file).unwrap();
-            let left = Arc::clone(&left);
-            Disk::with_backend(&path, FullDisk { file, left }, 4 * MIB)
-        };
-        let mut written = 0;
-        let failed = match open() {
-            Err(_) => true,
-            Ok(mut disk) => (0..100).any(|at| {
-                let failed = disk.commit(&batch(vec![encoded("a", at, 10_000)])).is_err();
-                written += u64::from(!failed);
-                failed
-            }),
-        };
-        assert!(failed, "{bytes}");
-        let after = kept(&path);
-        assert!(
-            after.len() as u64 >= before.len() as u64 + written,
-            "{bytes}"
-        );
-        assert_eq!(after[..before.len()], before, "{bytes}");
-    }
 }
