@@ -31,7 +31,8 @@ fn start() -> (Proxy, [Backend; 2]) {
     let proxy = Setup::new(&old, &new)
         .route("name = \"keys\"\nmatch = \"GET /keys/{key}\"\nkey = \"{path.key}\"\npercent = 50\nshadow = 100")
         .route("name = \"broken\"\nmatch = \"GET /broken\"\npercent = 100\nshadow = 100")
-        .route("name = \"fresh\"\nmatch = \"GET /fresh\"\nshadow = 100")
+        .route("name = \"fresh\"\nmatch = \"GET /fresh\"\nshadow = 100\ncompare = { map = { \"$.id\" = \"key-id\" } }")
+        .set("ids.key-id", "max_pairs = 10")
         .start();
     (proxy, [old, new])
 }
