@@ -120,6 +120,29 @@ mod tests {
     }
 
     #[test]
+    fn bytes_add_up_and_who_has_paid_for_all_is_not_followed_any_more() {
+        let mut turns = Turns::new(100);
+        turns.came(BYTES);
+        turns.came(BYTES);
+        assert_eq!(fill(&mut turns, &mut 1), FIRST + 2);
+        turns.came(98 * BYTES);
+        assert!(turns.have_room(1_000_000));
+        turns.came(usize::MAX);
+        assert!(turns.have_room(1_000_000));
+        let before = turns.waiting.len();
+        assert_eq!(fill(&mut turns, &mut 1_001), 1_000);
+        assert_eq!(turns.waiting.len(), before);
+    }
+
+    #[test]
+    fn there_is_room_for_all_that_is_asked_for_or_none() {
+        let mut turns = Turns::new(100);
+        turns.begin(1);
+        assert!(turns.have_room(FIRST - 1));
+        assert!(!turns.have_room(FIRST));
+    }
+
+    #[test]
     fn one_begins_when_another_is_answered() {
         let mut turns = Turns::new(100);
         let mut next = 1;
@@ -128,6 +151,12 @@ mod tests {
         turns.end(3);
         turns.end(99);
         assert_eq!(fill(&mut turns, &mut next), 1);
+        // That was an answer; what nobody waits for is none.
+        turns.next();
+        turns.end(99);
+        assert_eq!(fill(&mut turns, &mut next), 0);
+        turns.next();
+        assert_eq!(fill(&mut turns, &mut next), FIRST);
     }
 
     #[test]
@@ -143,6 +172,11 @@ mod tests {
             fill(&mut turns, &mut next);
         }
         assert!(next as usize > 32 * FIRST);
+        // And it stays so while there is one that waits.
+        turns.end(1);
+        assert_eq!(fill(&mut turns, &mut next), 1);
+        turns.end(2);
+        assert!(turns.have_room(1));
         // When all are answered it is as in the beginning.
         (1..next).for_each(|stream| turns.end(stream));
         assert_eq!(fill(&mut turns, &mut next), FIRST);
@@ -175,5 +209,20 @@ mod tests {
             let free = fill(&mut turns, &mut next);
             assert_eq!(free, if turn == LONG { FIRST - 1 } else { 0 });
         }
+    }
+
+    #[test]
+    fn however_long_nobody_answers_more_may_begin() {
+        let mut turns = Turns::new(100);
+        let mut next = 1;
+        fill(&mut turns, &mut next);
+        for _ in 0..300 {
+            turns.next();
+            assert!(fill(&mut turns, &mut next) > 0);
+        }
+        // All but those that have just begun have waited for too long to count.
+        (0..LONG).for_each(|_| turns.next());
+        turns.end(next - 1);
+        assert_eq!(fill(&mut turns, &mut next), FIRST);
     }
 }
