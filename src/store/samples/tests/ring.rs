@@ -68,6 +68,32 @@ fn what_is_too_old_goes() {
 }
 
 #[test]
+fn pairs_that_become_no_samples_are_counted_for_groups_that_have_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ring");
+    let disk = Disk::open(&path, 4 * MIB).unwrap();
+    let disk = disk.commit(&batch(vec![encoded("a b", 1, 10)])).unwrap();
+    let more = Batch {
+        pairs: ["a b", "c d", "a b"]
+            .map(|group| (group.to_owned(), 3))
+            .into(),
+        ..Batch::default()
+    };
+    drop(disk.commit(&more).unwrap());
+    let disk = Disk::open(&path, 4 * MIB).unwrap();
+    let nothing = Query {
+        limit: 0,
+        ..everything()
+    };
+    let groups = disk.page(&nothing).unwrap().groups;
+    let groups: Vec<_> = groups
+        .iter()
+        .map(|group| (&*group.route, &*group.cause, group.samples, group.pairs))
+        .collect();
+    assert_eq!(groups, [("a", "b", 1, 6)]);
+}
+
+#[test]
 fn samples_of_before_go_after_a_restart() {
     let mut rig = Rig::new();
     rig.offer(raw("a", "1", "2"));
