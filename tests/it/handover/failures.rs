@@ -34,7 +34,9 @@ fn replace(folder: &Path, script: &str) {
 #[track_caller]
 fn fails(line: &Line, count: f64, part: &str) {
     line.signal(Signal::USR2);
-    wait_until("the failure is counted", || line.failures() == count);
+    wait_until("the failure is counted, and told", || {
+        line.failures() == count && line.said("this process goes on") as f64 >= count
+    });
     let said = line.program.said();
     let line_said = said
         .lines()
