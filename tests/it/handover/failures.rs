@@ -140,6 +140,9 @@ fn the_next_process_goes_on_alone_if_the_one_before_dies() {
     replace(place.path(), &script);
     line.signal(Signal::USR2);
     wait_until("it is started", || line.said("waits as") == 1);
+    // A second one is refused once the first has been given everything, which may be later than it starts.
+    line.signal(Signal::USR2);
+    wait_until("it has everything", || line.said("already") == 1);
     line.signal(Signal::KILL);
     wait_until("it serves alone", || line.said("serving on") == 2);
     assert!(line.program.said().contains("the process before is gone"));
