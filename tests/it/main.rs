@@ -20,6 +20,7 @@ mod commands;
 mod corpus;
 mod demo;
 mod differential;
+mod disk;
 mod drain;
 mod endpoints;
 mod expect;

@@ -2,7 +2,7 @@
 
 use crate::store::StateDir;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -34,7 +34,8 @@ pub enum FileError {
     },
 }
 
-/// Opens a file of `state_dir`; one that is damaged is put aside, until the next one takes its place there, and a new one begun.
+/// Opens a file of `state_dir`; one that is damaged is put aside, until the next one takes its place there, and a new one begun. One that was never finished
+/// holds nothing, and is begun anew without a word: a disk that is full leaves one each time it is tried.
 ///
 /// # Errors
 /// Those of opening it, and of the directory. The words name what is in it.
@@ -50,6 +51,10 @@ pub fn open<D>(
     };
     state.make().map_err(|error| storage(error.to_string()))?;
     match open(path) {
+        Err(FileError::Damaged { .. }) if is_unfinished(path) => {
+            fs::remove_file(path).map_err(|error| storage(error.to_string()))?;
+            open(path)
+        }
         Err(error @ FileError::Damaged { .. }) => {
             let aside = path.with_extension("redb.damaged");
             tracing::error!(%error, aside = %aside.display(), "{words} are damaged: they are put aside, and begun anew");
@@ -58,6 +63,14 @@ pub fn open<D>(
         }
         opened => opened,
     }
+}
+
+/// Whether a file has its length and not its mark: redb writes that last, when all else of a new file is on the disk.
+fn is_unfinished(path: &Path) -> bool {
+    const MARK: usize = b"redb\x1A\x0A\xA9\x0D\x0A".len();
+    let mut mark = [1; MARK];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut mark));
+    read.is_ok() && mark == [0; MARK]
 }
 
 /// Opens a file that nobody else has, and nobody else may read, or makes it.
