@@ -1,5 +1,7 @@
 //! A side that fails too often is left alone for a while: new where old can answer instead, and copies to either.
 
+mod checks;
+
 use crate::harness::backend::Seen;
 use crate::harness::proxy::nobody;
 use crate::harness::{Backend, Proxy, Reply, Setup, wait_until, with_one_worker_and_with_four};
