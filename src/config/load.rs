@@ -186,9 +186,13 @@ fn routes(item: &Item<'_>, sink: &mut Sink<'_>, ids: &Ids) -> Option<Vec<Route>>
     if !complete {
         return None;
     }
-    let mut routes = Vec::with_capacity(placed.len());
-    routes.extend(placed.into_iter().filter_map(|placed| placed.route));
-    Some(routes)
+    // In the memory that they are in.
+    Some(
+        placed
+            .into_iter()
+            .filter_map(|placed| placed.route)
+            .collect(),
+    )
 }
 
 /// A name is a label of metrics, and `crossfade set` looks for it.

@@ -7,14 +7,15 @@
 use http::Method;
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
+use std::sync::Arc;
 
-/// Methods and path template of a route.
+/// Methods and path template of a route. What is cloned shares them: a file may have as many as it has lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
-    text: String,
+    text: Arc<str>,
     /// `None` for `*`.
-    methods: Option<Vec<Method>>,
-    segments: Vec<Segment>,
+    methods: Option<Arc<[Method]>>,
+    segments: Arc<[Segment]>,
 }
 
 /// What one segment of a path must be.
@@ -78,9 +79,9 @@ impl Pattern {
             ));
         }
         Ok(Self {
-            text: text.to_owned(),
-            methods: parse_methods(methods)?,
-            segments: parse_path(path, path_at)?,
+            text: text.into(),
+            methods: parse_methods(methods)?.map(Arc::from),
+            segments: parse_path(path, path_at)?.into(),
         })
     }
 
@@ -115,7 +116,7 @@ impl Pattern {
     /// Where a placeholder stands, if it has one of this name; `None` too where it stands beyond 256 segments.
     #[must_use]
     pub fn place(&self, name: &str) -> Option<Place> {
-        let mut places = (0..=u8::MAX).zip(&self.segments);
+        let mut places = (0..=u8::MAX).zip(&*self.segments);
         places.find_map(|(at, segment)| match segment {
             Segment::One(known) if known == name => Some(Place::One(at)),
             Segment::Rest(known) if known == name => Some(Place::Rest(at)),

@@ -12,14 +12,14 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     text: String,
-    parts: Vec<Part>,
+    parts: Box<[Part]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Literal(String),
     /// Alternatives; at least one.
-    Placeholder(Vec<Source>),
+    Placeholder(Box<[Source]>),
 }
 
 /// Where a part of a key comes from.
@@ -116,7 +116,7 @@ impl Template {
         }
         Ok(Self {
             text: text.to_owned(),
-            parts,
+            parts: parts.into(),
         })
     }
 
@@ -129,15 +129,15 @@ impl Template {
     /// Every source it may read, in order of appearance.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.parts.iter().flat_map(|part| match part {
-            Part::Literal(_) => &[],
-            Part::Placeholder(sources) => sources.as_slice(),
+            Part::Literal(_) => &[][..],
+            Part::Placeholder(sources) => &**sources,
         })
     }
 
     /// The source that is all of it: no text beside it, and no alternative.
     #[must_use]
     pub fn lone_source(&self) -> Option<&Source> {
-        match self.parts.as_slice() {
+        match &*self.parts {
             [Part::Placeholder(sources)] if sources.len() == 1 => sources.first(),
             _ => None,
         }
@@ -179,13 +179,13 @@ impl Template {
 const USUAL_SIZE: usize = 32;
 
 /// What stands between one pair of braces, which begins at `at`.
-fn parse_alternatives(inside: &str, mut at: usize) -> Result<Vec<Source>, TemplateError> {
+fn parse_alternatives(inside: &str, mut at: usize) -> Result<Box<[Source]>, TemplateError> {
     let mut sources = Vec::new();
     for alternative in inside.split('|') {
         sources.push(parse_source(alternative, at)?);
         at += alternative.len() + 1;
     }
-    Ok(sources)
+    Ok(sources.into())
 }
 
 const SOURCES: &str =
