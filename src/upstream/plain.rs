@@ -22,8 +22,8 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 /// How much is read at once: it follows what comes, within these bounds.
 const LEAST: usize = 8 * 1024;
 const MOST: usize = 64 * 1024;
-/// A connection at rest keeps no more memory than this for what it reads, and for what it sends.
-const KEPT: usize = 16 * 1024;
+/// A connection at rest keeps no more memory than this for what it sends, and none for what it reads.
+const KEPT: usize = 1024;
 /// More fields than this are hyper's to read.
 const FIELDS: usize = 64;
 /// hyper's server takes a hundred fields, and the proxy adds some.
@@ -37,8 +37,6 @@ pub(super) struct Plain {
     read: BytesMut,
     /// How much is read at once.
     want: usize,
-    /// The most that was made room for since the buffer was new.
-    grown: usize,
     /// The head of the request under way, or of the last one, and how much of it was sent.
     head: Vec<u8>,
     sent: usize,
@@ -76,7 +74,6 @@ impl Plain {
             held,
             read: BytesMut::new(),
             want: LEAST,
-            grown: 0,
             head: Vec::new(),
             sent: 0,
             kept_back: false,
@@ -101,6 +98,10 @@ impl Plain {
         self.sent = 0;
         self.kept_back = self.stream.keeps_back();
         write_head(&taken, &mut self.head);
+        if self.head.len() > KEPT {
+            // It stays until it is answered.
+            self.head.shrink_to_fit();
+        }
         self.method.clone_from(taken.method());
         true
     }
@@ -119,10 +120,7 @@ impl Plain {
 
     /// Whether it takes another request.
     pub(super) fn is_ready(&mut self) -> bool {
-        if self.grown > KEPT {
-            self.read = BytesMut::new();
-            self.grown = 0;
-        }
+        self.read = BytesMut::new();
         if self.head.capacity() > KEPT {
             self.head = Vec::new();
         }
@@ -259,8 +257,9 @@ impl Plain {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
+        // There is room when there is something to read: who waits for an answer needs none.
+        ready!(self.stream.poll_read_ready(cx))?;
         self.read.reserve(most);
-        self.grown = self.grown.max(most);
         // The buffer may have more room than was asked for.
         let mut room = (&mut self.read).limit(most);
         let come = ready!(pin!(self.stream.read_buf(&mut room)).poll(cx))?;

@@ -25,6 +25,15 @@ impl Stream {
     pub(super) fn keeps_back(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
+
+    /// Whether there may be something to read. Only reading tells inside TLS.
+    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tls(_) => Poll::Ready(Ok(())),
+        }
+    }
 }
 
 impl AsyncRead for Stream {
