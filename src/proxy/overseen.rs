@@ -298,8 +298,10 @@ impl<T> Overseen<T> {
             drop(passed);
             let turn = self.turn.get_or_insert_with(|| Box::pin(sleep(TURN)));
             ready!(turn.as_mut().poll(cx));
-            turn.as_mut().reset(Instant::now() + TURN);
-            self.oversight.lock().turns.next();
+            let (now, end) = (Instant::now(), turn.deadline());
+            turn.as_mut().reset(now + TURN);
+            let late = now.saturating_duration_since(end);
+            self.oversight.lock().turns.next(late);
         }
     }
 

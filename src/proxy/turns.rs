@@ -4,6 +4,11 @@
 //! has answered yet; the others stay what they are, bytes, and begin as answers go. With what it sends a client comes to have as many at once as it likes,
 //! after some hundred requests for good. Where a side takes its time (long polls, calls that stream) nobody waits for answers: when a turn has brought
 //! none, twice as many may begin, and what waits for some turns keeps nobody waiting.
+//!
+//! A worker that has more to do than there is time keeps answers waiting, too, and would let all begin at the worst moment. It is known by turns that end late,
+//! which count for nothing, up to a bound.
+
+use std::time::Duration;
 
 /// Requests that any client may have begun.
 const FIRST: usize = 4;
@@ -12,6 +17,10 @@ const BYTES: usize = 512;
 
 /// Turns after which nobody waits for an answer any more.
 const LONG: u8 = 16;
+/// A turn that ends so much too late says nothing of those that answer: who ends it is late with their answers as well.
+const LATE: Duration = Duration::from_millis(3);
+/// Such turns in a row, after which one counts.
+const MOST_LATE: u8 = 8;
 /// With which no number of streams is reached that anybody allows.
 const MOST_DOUBLED: u32 = 24;
 
@@ -26,6 +35,8 @@ pub(super) struct Turns {
     doubled: u32,
     /// Answers that have begun in this turn.
     answered: usize,
+    /// Turns in a row that have ended too late.
+    late: u8,
     /// Streams that there may be.
     most: usize,
 }
@@ -38,6 +49,7 @@ impl Turns {
             sent: 0,
             doubled: 0,
             answered: 0,
+            late: 0,
             most: streams as usize,
         }
     }
@@ -70,8 +82,13 @@ impl Turns {
         self.are_over() || self.waiting.len() + requests <= self.allowed()
     }
 
-    /// The time of a turn is over.
-    pub(super) fn next(&mut self) {
+    /// The time of a turn is over, and has been for so long.
+    pub(super) fn next(&mut self, since: Duration) {
+        if since >= LATE && self.late < MOST_LATE {
+            self.late += 1;
+            return;
+        }
+        self.late = 0;
         if std::mem::take(&mut self.answered) == 0 {
             self.doubled = (self.doubled + 1).min(MOST_DOUBLED);
         }
@@ -152,10 +169,10 @@ mod tests {
         turns.end(99);
         assert_eq!(fill(&mut turns, &mut next), 1);
         // That was an answer; what nobody waits for is none.
-        turns.next();
+        turns.next(Duration::ZERO);
         turns.end(99);
         assert_eq!(fill(&mut turns, &mut next), 0);
-        turns.next();
+        turns.next(Duration::ZERO);
         assert_eq!(fill(&mut turns, &mut next), FIRST);
     }
 
@@ -164,11 +181,11 @@ mod tests {
         let mut turns = Turns::new(100);
         let mut next = 1;
         fill(&mut turns, &mut next);
-        turns.next();
+        turns.next(Duration::ZERO);
         assert_eq!(fill(&mut turns, &mut next), FIRST);
         // As many as there may be come within five turns, whatever was sent.
         for _ in 0..4 {
-            turns.next();
+            turns.next(Duration::ZERO);
             fill(&mut turns, &mut next);
         }
         assert!(next as usize > 32 * FIRST);
@@ -191,7 +208,7 @@ mod tests {
             // None waits for long: they are answered in the order in which they began.
             (0..2).for_each(|stream| turns.end(2 * first + stream + 1));
             assert_eq!(fill(&mut turns, &mut next), 2);
-            turns.next();
+            turns.next(Duration::ZERO);
             assert_eq!(fill(&mut turns, &mut next), 0);
         }
     }
@@ -205,7 +222,7 @@ mod tests {
         for turn in 1..=LONG {
             turns.end(next - 1);
             assert_eq!(fill(&mut turns, &mut next), 1);
-            turns.next();
+            turns.next(Duration::ZERO);
             let free = fill(&mut turns, &mut next);
             assert_eq!(free, if turn == LONG { FIRST - 1 } else { 0 });
         }
@@ -217,12 +234,30 @@ mod tests {
         let mut next = 1;
         fill(&mut turns, &mut next);
         for _ in 0..300 {
-            turns.next();
+            turns.next(Duration::ZERO);
             assert!(fill(&mut turns, &mut next) > 0);
         }
         // All but those that have just begun have waited for too long to count.
-        (0..LONG).for_each(|_| turns.next());
+        (0..LONG).for_each(|_| turns.next(Duration::ZERO));
         turns.end(next - 1);
         assert_eq!(fill(&mut turns, &mut next), FIRST);
+    }
+
+    #[test]
+    fn a_worker_that_is_late_lets_no_more_begin() {
+        let mut turns = Turns::new(100);
+        let mut next = 1;
+        fill(&mut turns, &mut next);
+        for round in 0..3 {
+            for late in 0..MOST_LATE {
+                turns.next(LATE);
+                assert_eq!(fill(&mut turns, &mut next), 0, "{round} {late}");
+            }
+            // It has been late for long, or is so no more.
+            turns.next(if round < 2 { LATE } else { Duration::ZERO });
+            assert_eq!(fill(&mut turns, &mut next), FIRST << round);
+        }
+        turns.next(LATE - Duration::from_micros(1));
+        assert_eq!(fill(&mut turns, &mut next), FIRST << 3);
     }
 }

@@ -195,7 +195,7 @@ fn a_turn_that_brings_no_answers_lets_twice_as_many_begin() {
     let first = reading.read();
     let mut turns = 0;
     while reading.begun.len() < 100 {
-        reading.overseen.oversight.lock().turns.next();
+        reading.overseen.oversight.lock().turns.next(Duration::ZERO);
         reading.read();
         turns += 1;
         assert!(reading.begun.len() >= (first << turns).min(100));
