@@ -236,7 +236,7 @@ impl Lab {
             generation: 1,
             rules: self.route.rules.fingerprint(),
             verdict,
-            found: found.to_vec(),
+            found: found.into(),
             compared: self.route.rules.headers.clone(),
             hiding: Arc::clone(&self.route.hiding),
             old: look(&first[0]),
@@ -264,12 +264,7 @@ impl Lab {
             flaky: false,
             old: answered,
             new: answered,
-            fields: comparison
-                .divergences
-                .iter()
-                .cloned()
-                .map(FieldRow::from)
-                .collect(),
+            fields: comparison.divergences.iter().map(FieldRow::from).collect(),
             fields_truncated: false,
             patch: comparison
                 .patch

@@ -163,7 +163,7 @@ impl Doubts {
             mut place,
         } = *doubt;
         let first = Arc::new(First {
-            found: finding.divergences().to_vec(),
+            found: Arc::clone(finding.divergences()),
             pair,
             other,
         });
@@ -394,7 +394,7 @@ pub(super) fn may_repeat(pair: &Pair) -> bool {
 struct First {
     pair: Box<Pair>,
     other: Kept,
-    found: Vec<Divergence>,
+    found: Arc<[Divergence]>,
 }
 
 /// What they answered when they were asked again, with the memory that it takes.

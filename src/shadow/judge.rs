@@ -159,7 +159,7 @@ impl Lab {
         let doubt = if is_light(&first.pair.answer, &other) {
             self.conclude(first, &other)
         } else {
-            let other = own(&other, &route.rules);
+            other = own(&other, &route.rules);
             let lab = Arc::clone(self);
             // If it panics the account closes by itself, as `internal`.
             let judged = self.scales.long(move || lab.conclude(first, &other));

@@ -10,11 +10,13 @@ use crate::side::Side;
 use crate::store::{Answered, Causes, FieldRow, Mismatch, Mismatches, Redactor, rfc3339};
 use http::HeaderMap;
 use jiff::Timestamp;
+use std::sync::Arc;
 
 /// What a first look has found, before it is known what it is.
 #[derive(Debug)]
 pub(super) struct Finding {
-    divergences: Vec<Divergence>,
+    divergences: Arc<[Divergence]>,
+    /// As it will be kept, but for its fields.
     row: Mismatch,
     /// Which values stand for each other, and the record that shows it.
     pairings: Vec<Pairing>,
@@ -33,7 +35,7 @@ impl Finding {
     ) -> Self {
         let row = row(route, pair, other, &comparison, redactor);
         Self {
-            divergences: comparison.divergences,
+            divergences: comparison.divergences.into(),
             row,
             record: if comparison.pairings.is_empty() {
                 String::new()
@@ -46,16 +48,20 @@ impl Finding {
         }
     }
 
-    /// Memory that it holds, in bytes, a little more rather than less: differences stand in three places.
+    /// Memory that it holds, in bytes, a little more rather than less.
     pub(super) fn weight(&self) -> usize {
-        3 * self.row.weight()
+        let held = |divergence: &Divergence| {
+            size_of::<Divergence>() + divergence.path.len() + divergence.at.len()
+        };
+        self.row.weight()
+            + self.divergences.iter().map(held).sum::<usize>()
             + self.key.as_ref().map_or(0, String::len)
             + self.record.len()
             + self.pairings.len() * size_of::<Pairing>()
     }
 
     /// What differed.
-    pub(super) fn divergences(&self) -> &[Divergence] {
+    pub(super) fn divergences(&self) -> &Arc<[Divergence]> {
         &self.divergences
     }
 
@@ -66,7 +72,7 @@ impl Finding {
         judgement: Judgement,
         mismatches: &Mismatches,
         causes: &Causes,
-    ) -> (Vec<Divergence>, Option<CauseId>) {
+    ) -> (Arc<[Divergence]>, Option<CauseId>) {
         if judgement == Judgement::Noise {
             route.learn(&self.pairings, || self.record);
         }
@@ -77,6 +83,7 @@ impl Finding {
         let row = mismatches.push(Mismatch {
             rechecked,
             flaky,
+            fields: self.divergences.iter().map(FieldRow::from).collect(),
             ..self.row
         });
         let trials = || route.metrics.trials();
@@ -115,12 +122,7 @@ fn row(
         flaky: false,
         old,
         new,
-        fields: comparison
-            .divergences
-            .iter()
-            .cloned()
-            .map(FieldRow::from)
-            .collect(),
+        fields: Vec::new(),
         fields_truncated: false,
         patch: comparison.patch.as_ref().map(|patch| {
             if hiding.is_open() {

@@ -21,7 +21,7 @@ pub(super) struct Differed<'a> {
     pub(super) other: &'a Kept,
     /// What both answered when they were asked again, old's first.
     pub(super) last: Option<[&'a Kept; 2]>,
-    pub(super) found: &'a [Divergence],
+    pub(super) found: &'a Arc<[Divergence]>,
     pub(super) judgement: Judgement,
     /// The cause of a mismatch, if it has a name.
     pub(super) cause: Option<CauseId>,
@@ -61,7 +61,7 @@ impl Differed<'_> {
             generation: pair.generation,
             rules: route.rules.fingerprint(),
             verdict: verdict.name(),
-            found: found.to_vec(),
+            found: Arc::clone(found),
             compared: route.rules.headers.clone(),
             hiding: Arc::clone(&route.hiding),
             old: self.look(old),

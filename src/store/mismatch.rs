@@ -3,11 +3,11 @@
 use crate::compare::cause::Mark;
 use crate::compare::{Divergence, Kind};
 use crate::side::Side;
+use crate::store::patch_text::PatchText;
 use crate::store::redact::Redactor;
 use crate::store::side_text;
-use json_patch::{Patch, PatchOperation};
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 /// One pair of answers that differ under the rules.
@@ -46,7 +46,7 @@ pub struct Mismatch {
     /// True if there were too many differences to keep.
     pub fields_truncated: bool,
     /// RFC 6902 from old to new, where bodies were compared as JSON.
-    pub patch: Option<Patch>,
+    pub patch: Option<PatchText>,
     /// Applied to old, the patch gives new (as long as its values are shown).
     pub patch_exact: bool,
     /// The patch is not whole, or too large to keep.
@@ -121,11 +121,11 @@ impl Answered {
     }
 }
 
-impl From<Divergence> for FieldRow {
-    fn from(divergence: Divergence) -> Self {
+impl From<&Divergence> for FieldRow {
+    fn from(divergence: &Divergence) -> Self {
         Self {
-            path: divergence.path,
-            at: divergence.at,
+            path: divergence.path.clone(),
+            at: divergence.at.clone(),
             kind: divergence.kind,
         }
     }
@@ -147,12 +147,7 @@ impl Mismatch {
         };
         let texts = self.at.len() + self.route.len() + self.method.len() + self.target.len() + key;
         let fields: usize = self.fields.iter().map(field_weight).sum();
-        let patch: usize = self
-            .patch
-            .iter()
-            .flat_map(|patch| &patch.0)
-            .map(operation_weight)
-            .sum();
+        let patch = self.patch.as_ref().map_or(0, PatchText::len);
         let marks = self.marks.len() * size_of::<Mark>();
         size_of::<Self>() + texts + fields + patch + marks
     }
@@ -182,36 +177,6 @@ fn field_weight(field: &FieldRow) -> usize {
     size_of::<FieldRow>() + field.path.len() + field.at.len()
 }
 
-fn operation_weight(operation: &PatchOperation) -> usize {
-    let inside = match operation {
-        PatchOperation::Add(add) => value_weight(&add.value),
-        PatchOperation::Replace(replace) => value_weight(&replace.value),
-        PatchOperation::Test(test) => value_weight(&test.value),
-        PatchOperation::Move(from) => from.from.as_str().len(),
-        PatchOperation::Copy(from) => from.from.as_str().len(),
-        PatchOperation::Remove(_) => 0,
-    };
-    size_of::<PatchOperation>() + operation.path().as_str().len() + inside
-}
-
-/// Values come from documents of bounded depth.
-fn value_weight(value: &Value) -> usize {
-    /// An entry of an ordered map beside key and value: its hash, its place, and room to grow.
-    const ENTRY: usize = 48;
-    size_of::<Value>()
-        + match value {
-            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-            Value::String(text) => text.len(),
-            Value::Array(elements) => elements.iter().map(value_weight).sum(),
-            Value::Object(members) => members
-                .iter()
-                .map(|(name, member)| {
-                    ENTRY + size_of::<String>() + name.len() + value_weight(member)
-                })
-                .sum(),
-        }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -238,9 +203,9 @@ pub(super) mod tests {
                 kind: Kind::Missing,
             }],
             fields_truncated: false,
-            patch: Some(
-                serde_json::from_value(json!([{"op": "remove", "path": "/tags/3"}])).unwrap(),
-            ),
+            patch: Some(PatchText::new(
+                &json!([{"op": "remove", "path": "/tags/3"}]),
+            )),
             patch_exact: true,
             patch_truncated: false,
             redacted: false,
@@ -279,7 +244,7 @@ pub(super) mod tests {
     fn a_row_that_is_too_heavy_says_what_it_gave_up() {
         let operation = json!({"op": "add", "path": "/a", "value": "x".repeat(10_000)});
         let mut heavy = row("tags");
-        heavy.patch = Some(serde_json::from_value(json!([operation])).unwrap());
+        heavy.patch = Some(PatchText::new(&[operation]));
         let mut fits = heavy.clone();
         fits.fit(20_000);
         assert_eq!(fits, heavy);
@@ -317,12 +282,9 @@ pub(super) mod tests {
     fn weight_grows_with_what_is_held() {
         let light = row("tags").weight();
         let mut heavy = row("tags");
-        heavy.patch = Some(
-            serde_json::from_value(
-                json!([{"op": "add", "path": "/a", "value": {"n": [1, {"x": "y".repeat(1_000)}]}}]),
-            )
-            .unwrap(),
-        );
+        heavy.patch = Some(PatchText::new(
+            &json!([{"op": "add", "path": "/a", "value": {"n": [1, {"x": "y".repeat(1_000)}]}}]),
+        ));
         assert!(heavy.weight() > light + 1_000);
     }
 }

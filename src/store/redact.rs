@@ -5,13 +5,53 @@
 
 use crate::json::{self, Decimal, Document, Node};
 use crate::redact;
+use crate::store::patch_text::PatchText;
 use crate::store::target;
 use hmac::{Hmac, KeyInit, Mac};
 use json_patch::{Patch, PatchOperation};
+use serde::Serialize;
 use serde_json::{Number, Value, json};
 use sha2::Sha256;
 use std::fmt::{self, Write};
 use std::hash::{Hash, Hasher};
+
+/// What is shown in place of a value.
+#[derive(Serialize)]
+struct StandIn {
+    #[serde(rename = "$redacted")]
+    redacted: &'static str,
+    hash: String,
+}
+
+/// An operation as it is written.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Written<'p, V> {
+    Valued {
+        op: &'static str,
+        path: &'p str,
+        value: V,
+    },
+    Plain(&'p PatchOperation),
+}
+
+/// A patch with what `show` makes of its values, of which it is told the path.
+fn write_patch<V: Serialize>(patch: &Patch, show: impl Fn(&str, &Value) -> V) -> PatchText {
+    let operations = patch.iter().map(|operation| {
+        let (op, value) = match operation {
+            PatchOperation::Add(add) => ("add", &add.value),
+            PatchOperation::Replace(replace) => ("replace", &replace.value),
+            PatchOperation::Test(test) => ("test", &test.value),
+            PatchOperation::Remove(_) | PatchOperation::Move(_) | PatchOperation::Copy(_) => {
+                return Written::Plain(operation);
+            }
+        };
+        let path = operation.path().as_str();
+        let value = show(path, value);
+        Written::Valued { op, path, value }
+    });
+    PatchText::new(&operations.collect::<Vec<_>>())
+}
 
 /// Hides values behind keyed hashes.
 #[derive(Clone)]
@@ -43,46 +83,34 @@ impl Redactor {
     /// keys and the spelling of a number.
     #[must_use]
     pub fn redact(&self, value: &Value) -> Value {
-        json!({ "$redacted": type_name(value), "hash": self.hash_value(value) })
+        let StandIn { redacted, hash } = self.stand_in(value);
+        json!({ "$redacted": redacted, "hash": hash })
     }
 
-    /// The same patch with every value redacted.
-    #[must_use]
-    pub fn redact_patch(&self, patch: &Patch) -> Patch {
-        let mut patch = patch.clone();
-        for operation in &mut patch.0 {
-            match operation {
-                PatchOperation::Add(add) => add.value = self.redact(&add.value),
-                PatchOperation::Replace(replace) => replace.value = self.redact(&replace.value),
-                PatchOperation::Test(test) => test.value = self.redact(&test.value),
-                PatchOperation::Remove(_) | PatchOperation::Move(_) | PatchOperation::Copy(_) => {}
-            }
+    fn stand_in(&self, value: &Value) -> StandIn {
+        StandIn {
+            redacted: type_name(value),
+            hash: self.hash_value(value),
         }
-        patch
     }
 
-    /// The same patch in which only secrets are redacted: what stands below a member whose name is one, and such members of values.
+    /// A patch with every value redacted.
     #[must_use]
-    pub fn redact_secrets(&self, patch: &Patch) -> Patch {
-        let mut patch = patch.clone();
-        for operation in &mut patch.0 {
-            let below = |path: &str| path.split('/').any(redact::is_secret);
-            let below = below(operation.path().as_str());
-            let value = match operation {
-                PatchOperation::Add(add) => &mut add.value,
-                PatchOperation::Replace(replace) => &mut replace.value,
-                PatchOperation::Test(test) => &mut test.value,
-                PatchOperation::Remove(_) | PatchOperation::Move(_) | PatchOperation::Copy(_) => {
-                    continue;
-                }
-            };
-            if below {
-                *value = self.redact(value);
-            } else {
-                self.hide_secrets(value);
+    pub fn redact_patch(&self, patch: &Patch) -> PatchText {
+        write_patch(patch, |_, value| self.stand_in(value))
+    }
+
+    /// A patch in which only secrets are redacted: what stands below a member whose name is one, and such members of values.
+    #[must_use]
+    pub fn redact_secrets(&self, patch: &Patch) -> PatchText {
+        write_patch(patch, |path, value| {
+            if path.split('/').any(redact::is_secret) {
+                return self.redact(value);
             }
-        }
-        patch
+            let mut shown = value.clone();
+            self.hide_secrets(&mut shown);
+            shown
+        })
     }
 
     /// Values come from documents of bounded depth.

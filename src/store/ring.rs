@@ -71,6 +71,7 @@ impl Mismatches {
 mod tests {
     use super::*;
     use crate::store::mismatch::tests::row;
+    use crate::store::patch_text::PatchText;
 
     fn ids(rows: &[Arc<Mismatch>]) -> Vec<u64> {
         rows.iter().map(|row| row.id).collect()
@@ -130,7 +131,7 @@ mod tests {
         let mut heavy = row("a");
         let operation =
             serde_json::json!({"op": "add", "path": "/a", "value": "x".repeat(ROW_BYTES)});
-        heavy.patch = Some(serde_json::from_value(serde_json::json!([operation])).unwrap());
+        heavy.patch = Some(PatchText::new(&[operation]));
         let kept = ring.push(heavy);
         assert!(kept.patch.is_none() && kept.patch_truncated && !kept.patch_exact);
         assert_eq!(ids(&ring.latest(None, 1)), [1]);

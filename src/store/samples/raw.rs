@@ -46,7 +46,7 @@ pub struct RawSample {
     /// What it was judged to be.
     pub verdict: &'static str,
     /// What differed at the first look.
-    pub found: Vec<Divergence>,
+    pub found: Arc<[Divergence]>,
     /// The header fields that were compared.
     pub compared: Vec<HeaderName>,
     /// What of it is shown.

@@ -143,7 +143,7 @@ fn raw(route: &str, old: &str, new: &str) -> RawSample {
         generation: 3,
         rules: 0,
         verdict: "mismatch",
-        found: Vec::new(),
+        found: Arc::from([]),
         compared: vec![CONTENT_TYPE],
         hiding: hiding(Values::Redacted, &[]),
         old: look(old),
