@@ -3,8 +3,8 @@
 use crate::app::listeners::Listener;
 use crate::proxy::accept::{Stop, WorkerInlet, WorkerOutlet, accept, work};
 use crate::proxy::{Doorkeeper, WorkerParts};
-use crate::shadow::Lab;
 use crate::shadow::offer::Queues;
+use crate::shadow::{Lab, THREADS};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -52,6 +52,7 @@ impl Runtimes {
     pub(super) fn lab(&mut self, lab: Arc<Lab>, queues: Queues) -> io::Result<()> {
         let runtime = runtime::Builder::new_current_thread()
             .thread_name("cf-lab-more")
+            .max_blocking_threads(THREADS)
             .enable_all()
             .build()?;
         self.lab_runtime = Some(runtime.handle().clone());

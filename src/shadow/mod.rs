@@ -21,4 +21,5 @@ mod writes;
 pub use judge::Lab;
 pub use offer::{AnswerCopy, Offers, Pair, RequestCopy};
 pub use ticket::Ticket;
+pub use weigh::THREADS;
 pub use writes::{Writes, WrittenKey};

@@ -22,6 +22,10 @@ const LIGHT: usize = 32 * 1024;
 /// Long comparisons at a time, each on a thread of its own.
 const HEAVY_AT_ONCE: usize = 2;
 
+/// Threads for them that there are at the most, with some to look names up meanwhile. One that is done with a comparison is not free for the next one at once: others would be started
+/// beside it, each of which keeps memory of its own for a while.
+pub const THREADS: usize = 2 * HEAVY_AT_ONCE;
+
 /// An answer that waits: in memory of its own, and no part of a connection's buffer.
 pub(super) type Kept = AnswerCopy<Fields>;
 

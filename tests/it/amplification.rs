@@ -22,8 +22,11 @@ struct Started {
 
 impl Started {
     fn before(backend: &Backend) -> Self {
+        Self::with(&Setup::both(backend).listens("{ address = \"127.0.0.1:0\", h2c = true }"))
+    }
+
+    fn with(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let setup = Setup::both(backend).listens("{ address = \"127.0.0.1:0\", h2c = true }");
         fs::write(folder.path().join("routes.toml"), setup.text()).unwrap();
         let mut program = Program::start(crossfade(folder.path(), &["run"]));
         let (address, admin) = program.addresses();
@@ -35,10 +38,14 @@ impl Started {
         }
     }
 
+    fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let page = admin(self.admin, "GET", "/metrics", None);
+        Page::parse(page.text()).sum(name, labels)
+    }
+
     /// Connections that misused HTTP/2.
     fn refused(&self) -> f64 {
-        let page = admin(self.admin, "GET", "/metrics", None);
-        Page::parse(page.text()).sum("crossfade_rejected_total", &[("reason", "http2")])
+        self.sum("crossfade_rejected_total", &[("reason", "http2")])
     }
 
     /// Checks what something costs.
@@ -124,4 +131,42 @@ fn pings_whose_answers_nobody_reads() {
     });
     // It is not for a write that took too long that a client has ended.
     assert_eq!(started.refused(), CLIENTS as f64);
+}
+
+/// A thread takes more memory than most pairs that it compares, and keeps it for a while.
+#[test]
+fn pairs_that_take_long_share_a_few_threads() {
+    const CLIENTS: usize = 100;
+    const THREADS: usize = 4;
+    // What is coded may take long, and seldom does.
+    let side = |body: &'static str| {
+        Backend::start(move |_| {
+            let reply = Reply::text(body).header("content-type", "application/json");
+            reply.header("content-encoding", "identity")
+        })
+    };
+    let (old, new) = (side("[1]"), side("[2]"));
+    let route = "name = \"all\"\nmatch = \"GET /{id}\"\nkey = \"{path.id}\"\npercent = 0\nshadow = 100\ncompare = { recheck = [] }";
+    let started = Started::with(&Setup::new(&old, &new).route(route));
+    let mut clients = [(); CLIENTS].map(|()| Client::connect(started.address));
+    for _ in 0..3 {
+        for (number, client) in clients.iter_mut().enumerate() {
+            client.send(format!("GET /{number} HTTP/1.1\r\nhost: a\r\n\r\n"));
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer("GET").status, 200);
+        }
+    }
+    // What comes faster than the lab takes it is dropped.
+    wait_until("all are judged or dropped", || {
+        let judged = started.sum("crossfade_comparisons_total", &[("verdict", "mismatch")]);
+        judged + started.sum("crossfade_shadow_dropped_total", &[]) == 3.0 * CLIENTS as f64
+    });
+    let threads = fs::read_dir(format!("/proc/{}/task", started.program.id())).unwrap();
+    let long = threads.filter(|thread| {
+        let name = thread.as_ref().unwrap().path().join("comm");
+        fs::read_to_string(name).is_ok_and(|name| name.trim() == "cf-lab-more")
+    });
+    let long = long.count();
+    assert!((1..=THREADS).contains(&long), "{long} threads");
 }
