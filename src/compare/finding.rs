@@ -195,6 +195,11 @@ impl Divergence {
             change,
         }
     }
+
+    /// Whether what was there looks otherwise on each side.
+    pub(crate) fn is_out_of_shape(&self) -> bool {
+        self.seen[0].shape != self.seen[1].shape
+    }
 }
 
 /// What a comparison found.
@@ -227,6 +232,11 @@ impl Comparison {
     #[must_use]
     pub fn incomparable(reason: Incomparable) -> Self {
         Self::new(Verdict::Incomparable(reason), Vec::new())
+    }
+
+    /// Different, and nobody has asked where.
+    pub(crate) fn differing() -> Self {
+        Self::new(Verdict::Mismatch, Vec::new())
     }
 
     /// Equal if there are no differences, without a patch.

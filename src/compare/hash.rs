@@ -1,9 +1,9 @@
 //! Hashes of values, without a key: the same value hashes alike everywhere, and numbers that are equal however they are written. Nobody relies on
 //! different hashes for different values.
 
-use crate::json::Decimal;
 use crate::json::number::Small;
 use crate::json::word::head;
+use crate::json::{Decimal, Value};
 use std::hash::{Hash, Hasher};
 
 /// Set where some number in the value has a tolerance, so that its hash says little.
@@ -58,6 +58,29 @@ pub(crate) fn hash_number(text: &str) -> u64 {
     let mut mixer = Mixer(NUMBER);
     Decimal::parse(text).hash(&mut mixer);
     mixer.finish()
+}
+
+/// Alike for equal values; none for arrays and objects, which are hashed as rules see them.
+pub(crate) fn hash_scalar(value: Value<'_>) -> Option<u64> {
+    Some(match value {
+        Value::Null => fold(2, IN_ORDER),
+        Value::Bool(false) => fold(3, IN_ORDER),
+        Value::Bool(true) => fold(4, IN_ORDER),
+        Value::Number(text) => hash_number(text),
+        Value::String(text) => hash_text(STRING, text.as_bytes()),
+        Value::Array | Value::Object => return None,
+    })
+}
+
+/// What stands for a value that was seen, if it is neither array nor object.
+pub(crate) fn hash_seen(value: Value<'_>) -> Option<u64> {
+    let hash = hash_scalar(value)?;
+    Some(match value {
+        Value::Number(_) => hash,
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array | Value::Object => {
+            strict(hash) | KNOWN
+        }
+    })
 }
 
 /// Hashes what does not fit a word.

@@ -11,8 +11,12 @@ use crate::compare::diff::MAX_DIVERGENCES;
 use crate::compare::finding::{Divergence, Incomparable, Kind, Verdict};
 use crate::compare::rules::By;
 use crate::compare::shape::Seen;
-use crate::compare::verdict::{Answer, Memory, compare};
+use crate::compare::verdict::{Answer, Memory, compare, judge};
+use crate::json::Document;
+use absent::{Possible, is_telling, rule_out};
 use std::time::Duration;
+
+mod absent;
 
 /// Both sides' answers to one request, asked at one time.
 #[derive(Clone, Copy, Debug)]
@@ -101,13 +105,15 @@ pub fn look_again<'r>(
     memory: &mut dyn Memory,
 ) -> Result<Again, Incomparable> {
     let by = by.into();
-    let mut judge = |one: &Answer<'_>, other: &Answer<'_>, by: By<'_>| {
-        let comparison = compare(one, other, by, memory);
-        match comparison.verdict {
+    let mut equal =
+        |[one, other]: [&Answer<'_>; 2], by, see: &mut dyn FnMut([&Document<'_>; 2])| match judge(
+            one, other, by, memory, see,
+        ) {
             Verdict::Incomparable(reason) => Err(reason),
-            Verdict::Match | Verdict::Mismatch => Ok(comparison.divergences),
-        }
-    };
+            Verdict::Match => Ok(true),
+            Verdict::Mismatch => Ok(false),
+        };
+    let nobody = &mut |_: [&Document<'_>; 2]| {};
     let paths: Vec<_> = leading(found).collect();
     let say = |orientation: &dyn Fn(usize) -> Orientation| {
         let told = paths.iter().enumerate();
@@ -119,11 +125,9 @@ pub fn look_again<'r>(
         .collect()
     };
     // Sides that say to the byte what they said differ as they did. That is what a defect mostly looks like, and costs next to nothing.
+    let (olds, news) = ([&first.old, &last.old], [&first.new, &last.new]);
     let same_bodies = first.old.body == last.old.body && first.new.body == last.new.body;
-    if same_bodies
-        && judge(&first.old, &last.old, by.itself())?.is_empty()
-        && judge(&first.new, &last.new, by.itself())?.is_empty()
-    {
+    if same_bodies && equal(olds, by.itself(), nobody)? && equal(news, by.itself(), nobody)? {
         return Ok(Again {
             equal: false,
             old_stayed: true,
@@ -131,34 +135,41 @@ pub fn look_again<'r>(
             paths: say(&|_| Orientation::Aligned),
         });
     }
-    if judge(&last.old, &last.new, by)?.is_empty() {
+    let mut possible = vec![Possible::BOTH; paths.len()];
+    let answers = [first.old, first.new, last.old, last.new];
+    let is_telling = is_telling(&answers, by);
+    let mut see = |documents: [&Document<'_>; 2]| {
+        if is_telling {
+            rule_out(&paths, &mut possible, documents);
+        }
+    };
+    if equal([&last.old, &last.new], by, &mut see)? {
         return Ok(Again {
             equal: true,
-            old_stayed: judge(&first.old, &last.old, by.itself())?.is_empty(),
-            new_stayed: judge(&first.new, &last.new, by.itself())?.is_empty(),
+            old_stayed: equal(olds, by.itself(), nobody)?,
+            new_stayed: equal(news, by.itself(), nobody)?,
             paths: say(&|_| Orientation::Neither),
         });
     }
-    let mut same = |pairs: [[&Answer<'_>; 2]; 2], by: By<'_>| -> Result<Vec<bool>, Incomparable> {
-        let [one, other] = pairs;
-        let differs = judge(one[0], one[1], by)?;
-        let mut same: Vec<_> = paths
-            .iter()
-            .map(|divergence| is_same(divergence, &differs))
-            .collect();
-        // Mostly no path has stayed here, and then nobody has to look at the other side.
-        if same.contains(&true) {
-            let differs = judge(other[0], other[1], by)?;
-            let both = same.iter_mut().zip(&paths);
-            both.for_each(|(same, divergence)| *same &= is_same(divergence, &differs));
+    // Mostly no path has stayed on one side, and then nobody has to look at the other one.
+    let mut stayed = |may: fn(&Possible) -> bool, pairs: [[&Answer<'_>; 2]; 2], by: By<'_>| {
+        let mut stayed: Vec<_> = possible.iter().map(may).collect();
+        for [one, other] in pairs {
+            if stayed.contains(&true) {
+                let differs = compare(one, other, by, memory);
+                if let Verdict::Incomparable(reason) = differs.verdict {
+                    return Err(reason);
+                }
+                for (stayed, divergence) in stayed.iter_mut().zip(&paths) {
+                    *stayed &= is_same(divergence, &differs.divergences);
+                }
+            }
         }
-        Ok(same)
+        Ok(stayed)
     };
-    let aligned = same(
-        [[&first.old, &last.old], [&first.new, &last.new]],
-        by.itself(),
-    )?;
-    let crossed = same([[&first.old, &last.new], [&last.old, &first.new]], by)?;
+    let aligned = stayed(|path| path.aligned, [olds, news], by.itself())?;
+    let crosswise = [[&first.old, &last.new], [&last.old, &first.new]];
+    let crossed = stayed(|path| path.crossed, crosswise, by)?;
     let orientation = |index: usize| match (aligned[index], crossed[index]) {
         (true, false) => Orientation::Aligned,
         (false, true) => Orientation::Crossed,
@@ -186,25 +197,21 @@ pub(crate) fn leading(found: &[Divergence]) -> impl Iterator<Item = &Divergence>
                 .iter()
                 .filter(|other| other.path == found[index].path);
             same_path
-                .find(|other| is_out_of_shape(other))
+                .find(|other| other.is_out_of_shape())
                 .unwrap_or(&found[index])
         })
 }
 
-fn is_out_of_shape(divergence: &Divergence) -> bool {
-    divergence.seen[0].shape != divergence.seen[1].shape
-}
-
 /// Whether two answers that differ in `found` say the same at the path of a divergence: by value, or where that was out of shape, by shape.
 fn is_same(divergence: &Divergence, found: &[Divergence]) -> bool {
-    let by_shape = is_out_of_shape(divergence);
+    let by_shape = divergence.is_out_of_shape();
     found.len() < MAX_DIVERGENCES
         && found.iter().all(|other| {
             !is_related(&divergence.path, &other.path)
                 || by_shape
                     && other.path == divergence.path
                     && other.kind == Kind::Changed
-                    && !is_out_of_shape(other)
+                    && !other.is_out_of_shape()
         })
 }
 

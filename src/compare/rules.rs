@@ -112,6 +112,11 @@ impl Rules {
         lists.chain(aligned).chain(near).chain(named)
     }
 
+    /// All paths.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &FieldPath> {
+        self.ignore.iter().chain(self.named())
+    }
+
     /// The names of `[ids]` that it asks for, each once.
     #[must_use]
     pub fn id_names(&self) -> Vec<&str> {

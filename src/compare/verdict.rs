@@ -47,7 +47,26 @@ pub fn compare<'r>(
     by: impl Into<By<'r>>,
     memory: &mut dyn Memory,
 ) -> Comparison {
-    compare_by(old, new, by.into(), memory)
+    compare_by(old, new, by.into(), memory, Wanted::All)
+}
+
+/// Whether two answers match, by a route's rules. Documents of which reading them side by side shows that they do not are shown to `see`, old's before new's.
+pub(super) fn judge(
+    old: &Answer<'_>,
+    new: &Answer<'_>,
+    by: By<'_>,
+    memory: &mut dyn Memory,
+    see: &mut dyn FnMut([&Document<'_>; 2]),
+) -> Verdict {
+    compare_by(old, new, by, memory, Wanted::Verdict(see)).verdict
+}
+
+/// What is wanted of a comparison.
+enum Wanted<'w> {
+    /// All that differs.
+    All,
+    /// The verdict; who wants to see documents that differ.
+    Verdict(&'w mut dyn FnMut([&Document<'_>; 2])),
 }
 
 fn compare_by(
@@ -55,6 +74,7 @@ fn compare_by(
     new: &Answer<'_>,
     by: By<'_>,
     memory: &mut dyn Memory,
+    wanted: Wanted<'_>,
 ) -> Comparison {
     let rules = by.rules;
     let same_status = match rules.status {
@@ -86,7 +106,7 @@ fn compare_by(
     }
     let mut comparison = match (old.body, new.body) {
         (Some(old_body), Some(new_body)) => {
-            compare_bodies((old, old_body), (new, new_body), by, memory)
+            compare_bodies((old, old_body), (new, new_body), by, memory, wanted)
         }
         (Some(_), None) | (None, Some(_)) | (None, None) => Comparison::matching(),
     };
@@ -109,7 +129,8 @@ pub fn compare_documents<'r>(old: &[u8], new: &[u8], by: impl Into<By<'r>>) -> C
     if old == new && by.ids.is_none() {
         Comparison::matching()
     } else {
-        compare_json([old, new], [old.len(), new.len()], by, &mut Unlimited)
+        let came = [old.len(), new.len()];
+        compare_json([old, new], came, by, &mut Unlimited, Wanted::All)
     }
 }
 
@@ -118,6 +139,7 @@ fn compare_bodies(
     (new, new_body): (&Answer<'_>, &[u8]),
     by: By<'_>,
     memory: &mut dyn Memory,
+    wanted: Wanted<'_>,
 ) -> Comparison {
     let types = [old, new].map(|answer| ContentType::of(answer.headers));
     let reading = match body::reading(types[0].as_ref(), types[1].as_ref()) {
@@ -146,7 +168,7 @@ fn compare_bodies(
         return Comparison::matching();
     }
     if reading == Reading::Json {
-        return compare_json([&old_body, &new_body], came, by, memory);
+        return compare_json([&old_body, &new_body], came, by, memory, wanted);
     }
     let documents = body::document(reading, old_body.as_ref().into(), memory).and_then(|old| {
         let Some(old) = old else {
@@ -156,7 +178,7 @@ fn compare_bodies(
         Ok(new.map(|new| [old, new]))
     });
     match documents {
-        Ok(Some([old, new])) => compare_json([&old, &new], came, by, memory),
+        Ok(Some([old, new])) => compare_json([&old, &new], came, by, memory, wanted),
         Ok(None) => compare_bytes(&old_body, &new_body),
         Err(reason) => Comparison::incomparable(reason),
     }
@@ -237,6 +259,7 @@ fn compare_json(
     [old_came, new_came]: [usize; 2],
     by: By<'_>,
     memory: &mut dyn Memory,
+    wanted: Wanted<'_>,
 ) -> Comparison {
     let texts = (old, new);
     let old = match read(old, limits(old_came), memory) {
@@ -256,6 +279,10 @@ fn compare_json(
     };
     match (old, new) {
         (Some(old), Some(new)) => {
+            if let (Wanted::Verdict(see), Finding::Different) = (wanted, finding) {
+                see([&old, &new]);
+                return Comparison::differing();
+            }
             let came = old_came + new_came;
             compare_read([&old, &new], came, &program, finding, memory)
         }

@@ -4,7 +4,8 @@
 //! order). The converse is left to chance, and nobody relies on it: what hashes alike is compared before it counts as equal.
 
 use crate::compare::hash::{
-    ANY_ORDER, IN_ORDER, KNOWN, LOOSE, NAMED, SHAPE, STRING, fold, hash_number, hash_text, strict,
+    ANY_ORDER, IN_ORDER, KNOWN, LOOSE, NAMED, SHAPE, STRING, fold, hash_number, hash_scalar,
+    hash_seen, hash_text, strict,
 };
 use crate::compare::names::{Named, Names};
 use crate::compare::rules::{Effect, Program};
@@ -159,46 +160,45 @@ impl<'d> View<'d> {
         if mark.shape {
             return strict(fold(SHAPE ^ Shape::of(document.value(node)).id(), IN_ORDER));
         }
-        match document.value(node) {
-            Value::Null => strict(fold(2, IN_ORDER)),
-            Value::Bool(false) => strict(fold(3, IN_ORDER)),
-            Value::Bool(true) => strict(fold(4, IN_ORDER)),
-            Value::Number(_) if mark.tolerance().is_some() => LOOSE | fold(8, IN_ORDER),
-            Value::Number(text) => strict(hash_number(text)),
-            Value::String(text) => strict(hash_text(STRING, text.as_bytes())),
-            Value::Array => {
-                let any_order = mark.unordered || mark.match_by().is_some();
-                let (mut hash, mut loose) = (7_u64, 0);
-                for child in self.visible(node).map(|child| self.hash(child)) {
-                    hash = if any_order {
-                        hash.wrapping_add(fold(child, ANY_ORDER))
-                    } else {
-                        fold(hash ^ child, IN_ORDER)
-                    };
-                    loose |= child & LOOSE;
-                }
-                strict(fold(hash, IN_ORDER)) | loose
-            }
-            Value::Object => {
-                let (mut hash, mut loose) = (8_u64, 0);
-                let mut add = |member: u64| hash = hash.wrapping_add(member);
-                let members = self.visible(node).map(|child| {
-                    let hash = self.hash(child);
-                    loose |= hash & LOOSE;
-                    hash_text(hash, document.key_bytes(child))
-                });
-                if self.document.repeats(node) {
-                    // A key that says the same twice is as one that says it once.
-                    let mut members: Vec<_> = members.collect();
-                    members.sort_unstable();
-                    members.dedup();
-                    members.into_iter().for_each(&mut add);
-                } else {
-                    members.for_each(&mut add);
-                }
-                strict(fold(hash, ANY_ORDER)) | loose
-            }
+        let value = document.value(node);
+        if let Value::Number(_) = value
+            && mark.tolerance().is_some()
+        {
+            return LOOSE | fold(8, IN_ORDER);
         }
+        if let Some(hash) = hash_scalar(value) {
+            return strict(hash);
+        }
+        if value == Value::Array {
+            let any_order = mark.unordered || mark.match_by().is_some();
+            let (mut hash, mut loose) = (7_u64, 0);
+            for child in self.visible(node).map(|child| self.hash(child)) {
+                hash = if any_order {
+                    hash.wrapping_add(fold(child, ANY_ORDER))
+                } else {
+                    fold(hash ^ child, IN_ORDER)
+                };
+                loose |= child & LOOSE;
+            }
+            return strict(fold(hash, IN_ORDER)) | loose;
+        }
+        let (mut hash, mut loose) = (8_u64, 0);
+        let mut add = |member: u64| hash = hash.wrapping_add(member);
+        let members = self.visible(node).map(|child| {
+            let hash = self.hash(child);
+            loose |= hash & LOOSE;
+            hash_text(hash, document.key_bytes(child))
+        });
+        if self.document.repeats(node) {
+            // A key that says the same twice is as one that says it once.
+            let mut members: Vec<_> = members.collect();
+            members.sort_unstable();
+            members.dedup();
+            members.into_iter().for_each(&mut add);
+        } else {
+            members.for_each(&mut add);
+        }
+        strict(fold(hash, ANY_ORDER)) | loose
     }
 }
 
@@ -213,8 +213,15 @@ impl<'v> At<'v> {
             return Seen::ABSENT;
         };
         let value = at.value();
+        let shape = Shape::of(value);
+        if !at.mark().shape
+            && at.named().is_none()
+            && let Some(value) = hash_seen(value)
+        {
+            return Seen { shape, value };
+        }
         Seen {
-            shape: Shape::of(value),
+            shape,
             value: match value {
                 // Not by the view: numbers that are near enough hash alike there, and so do names for one thing.
                 Value::Number(text) if !at.mark().shape => hash_number(text),
