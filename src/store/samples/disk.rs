@@ -11,16 +11,15 @@ use crate::store::samples::sample::Sample;
 use crate::store::samples::stream::{self, BLOCK, Entry, Finder};
 use crate::store::scribe::FileError;
 use crate::store::scribe::file::{guarded, own_file};
-use flate2::Compression;
 use flate2::read::ZlibDecoder;
-use flate2::write::ZlibEncoder;
+use flate2::{Compress, FlushCompress, Status};
 use redb::backends::FileBackend;
 use redb::{
     Database, ReadableDatabase, ReadableTable, StorageBackend, Table, TableDefinition, TableHandle,
 };
 use std::collections::vec_deque::{Iter, VecDeque};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -108,18 +107,30 @@ struct Fresh {
 }
 
 impl Encoded {
-    /// A sample as bytes; `None` if its text is so long that no page can have it.
-    pub(super) fn new(group: String, at: i64, sample: &Sample) -> Option<Self> {
+    /// A sample as bytes; `None` if its text is so long that no page can have it. `compress` is made once, since it is larger than most samples.
+    pub(super) fn new(
+        group: String,
+        at: i64,
+        sample: &Sample,
+        compress: &mut Compress,
+    ) -> Option<Self> {
         let text = serde_json::to_vec(sample).expect("a sample is JSON, and memory takes it");
-        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-        encoder
-            .write_all(&text)
-            .expect("memory takes what is written");
-        (text.len() as u64 <= MOST).then(|| Self {
-            group,
-            at,
-            bytes: encoder.finish().expect("memory takes what is written"),
-        })
+        if text.len() as u64 > MOST {
+            return None;
+        }
+        compress.reset();
+        let mut bytes = Vec::new();
+        let (mut rest, mut status) = (text.as_slice(), Status::Ok);
+        while status != Status::StreamEnd {
+            bytes.reserve(rest.len() / 4 + 256);
+            let before = compress.total_in();
+            status = compress
+                .compress_vec(rest, &mut bytes, FlushCompress::Finish)
+                .expect("memory takes what is written");
+            let taken = usize::try_from(compress.total_in() - before);
+            rest = &rest[taken.expect("no more than there is")..];
+        }
+        Some(Self { group, at, bytes })
     }
 }
 

@@ -10,6 +10,7 @@ use crate::store::samples::raw::RawSample;
 use crate::store::scribe::thread::clock;
 use crate::store::scribe::{FileError, Patience, Scribe, Work, file};
 use crate::store::{Redactor, StateDir};
+use flate2::{Compress, Compression};
 use jiff::Timestamp;
 use std::fmt;
 use std::path::PathBuf;
@@ -22,8 +23,8 @@ use std::time::{Duration, Instant};
 const QUEUE: usize = 1_024;
 /// Bytes of bodies that may wait to be written.
 const QUEUE_BYTES: usize = 16 << 20;
-/// How long samples gather before they are written together: each time costs the disk a sync.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long samples gather before they are written together: each time costs the disk a sync, and the processor what many samples do.
+const PAUSE: Duration = Duration::from_secs(5);
 /// How often old samples are looked for while nothing comes.
 const IDLE: Duration = Duration::from_secs(30);
 /// For a page to come, which may wait for a commit.
@@ -116,6 +117,7 @@ impl Samples {
             disk: None,
             given_up: false,
             patience: Patience::default(),
+            compress: Compress::new(Compression::fast(), true),
             batch: Batch::default(),
             batch_bytes: 0,
             since: None,
@@ -191,6 +193,7 @@ struct Writer {
     disk: Option<Disk>,
     given_up: bool,
     patience: Patience,
+    compress: Compress,
     batch: Batch,
     batch_bytes: usize,
     /// Since when the batch has samples.
@@ -266,7 +269,8 @@ impl Writer {
         self.waiting.fetch_sub(sample.weight(), Ordering::Relaxed);
         let at = sample.at.as_millisecond();
         let sample = sample.hidden(group, &self.redactor);
-        let encoded = Encoded::new(joined(&group.route, &group.cause), at, &sample);
+        let group = joined(&group.route, &group.cause);
+        let encoded = Encoded::new(group, at, &sample, &mut self.compress);
         let Some(encoded) = encoded.filter(|encoded| encoded.bytes.len() <= self.most()) else {
             return (self.lost)(LostSample::Size, 1);
         };
