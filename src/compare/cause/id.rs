@@ -1,8 +1,8 @@
 //! Names: of causes, for people and scripts, and of marks, for rows that want to find their causes again.
 
-use crate::compare::change::Change;
 use crate::compare::{Divergence, Kind};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// Marks of one mismatch that are looked at.
 pub(super) const OF_ONE: usize = 64;
@@ -54,29 +54,48 @@ pub fn marks(divergences: &[Divergence]) -> Vec<Mark> {
 
 impl Mark {
     pub(super) fn of(divergence: &Divergence) -> Self {
-        let Change { form, .. } = divergence.change;
-        let new = divergence.seen[1].value;
-        let whole = fnv(&[
-            &divergence.path,
-            divergence.kind.name(),
-            &format!("{form:?}"),
-        ]);
+        let mut whole = Fnv::default();
+        (&divergence.path, divergence.kind, divergence.change.form).hash(&mut whole);
+        let mut constant = whole.clone();
+        constant.write_u64(divergence.seen[1].value);
         Self {
-            whole,
-            constant: fnv(&[&format!("{whole:x} {new:x}")]),
+            whole: whole.finish(),
+            constant: constant.finish(),
         }
+    }
+}
+
+/// A hasher whose hashes are the same in each process.
+#[derive(Clone)]
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        let mut hash = self.0;
+        hash ^= hash >> 32;
+        hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^ (hash >> 29)
     }
 }
 
 /// FNV-1a over texts, with a mark between them, and mixed once more: the same everywhere and for ever.
 fn fnv(texts: &[&str]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut hasher = Fnv::default();
     for text in texts {
-        for byte in text.bytes().chain([0xff]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+        hasher.write(text.as_bytes());
+        hasher.write(&[0xff]);
     }
-    hash ^= hash >> 32;
-    hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    hash ^ (hash >> 29)
+    hasher.finish()
 }
