@@ -6,6 +6,8 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+#[path = "judgement/bodies.rs"]
+mod bodies;
 #[path = "judgement/lab.rs"]
 mod lab;
 #[path = "judgement/paths.rs"]
@@ -165,6 +167,7 @@ mod check {
 
 /// Do both sides say the same: a pair of answers of about 1, 10 and 100 KB.
 mod compare {
+    use crate::bodies::{Bodies, CLOCK};
     use crossfade::compare::{Answer, Rules, Unlimited, Verdict, compare};
     use crossfade::json::FieldPath;
     use divan::counter::BytesCount;
@@ -215,18 +218,15 @@ mod compare {
         value
     }
 
-    /// A document, the same with its names in another order, and the same with one text changed; the first two with a clock in them, at several moments.
-    pub(crate) fn bodies(size: usize) -> crate::lab::Bodies {
+    /// A document, the same with its names in another order, and the same with one text changed; the first two with a clock in them, too.
+    pub(crate) fn bodies(size: usize) -> Bodies {
         let old = document(size);
-        let at = |second: u32| {
-            let mut old = old.clone();
-            old["items"][0]["updated_at"] = format!("2026-01-01T00:00:{second:02}Z").into();
-            [bytes(&old), bytes(&reordered(&old))]
-        };
-        crate::lab::Bodies {
-            plain: [bytes(&old), bytes(&reordered(&old)), bytes(&changed(&old))],
-            clocks: (0..60).map(at).collect(),
-        }
+        let mut clock = old.clone();
+        clock["items"][0]["updated_at"] = CLOCK.into();
+        Bodies::new(
+            [bytes(&old), bytes(&reordered(&old)), bytes(&changed(&old))],
+            &[bytes(&clock), bytes(&reordered(&clock))],
+        )
     }
 
     pub(crate) fn headers() -> HeaderMap {

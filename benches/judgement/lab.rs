@@ -2,9 +2,10 @@
 //! places of pairs, what noise is, both sides asked again, causes, rows, samples and lessons; everything that the lab does with a pair whose answers are
 //! there, in its order. What is counted is the CPU time of the process, so that the thread of the samples counts, too.
 //!
-//! A route of a thousand pairs a second after its first half minute: lessons and bursts of samples are over, but what is seldom noise is not known as
-//! such yet.
+//! A route of a thousand pairs a second after its first half minute: lessons and bursts of samples are over, and it is known what is noise; but for
+//! the rows that say that it is not, whose route never asks old twice.
 
+use crate::bodies::{Bodies, Case, KINDS, Kind};
 use bytes::Bytes;
 use crossfade::compare::cause::{CauseId, marks};
 use crossfade::compare::docket::{Bench, Circumstances, Docket};
@@ -30,80 +31,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
-const ROUNDS: usize = 9;
-/// Of so many pairs one differs.
-const MISMATCH: usize = 20;
-/// Pairs of a round, which are a second of the route.
+const ROUNDS: u32 = 6;
+/// Pairs of a second of the route.
 const TURNS: usize = 1_000;
-/// Rounds before the first that counts: then more pairs have differed than lessons and bursts of samples take.
+/// Seconds of a round: as often the proxy writes samples, if there are any.
+const GATHER: usize = 5;
+/// Seconds before the first round that counts: then more pairs have differed than lessons and bursts of samples take, and old was asked twice often enough.
 const WARM: usize = 30;
 /// The same where each pair differs.
 const WARM_CLOCKS: usize = 6;
-
-/// How the pairs of a row are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Same,
-    Reordered,
-    /// One in twenty differs, and does so whenever it is asked.
-    Defect,
-    /// One in twenty has a clock in it, another time whenever it is asked.
-    Clock,
-    /// Each of them has.
-    Clocks,
-}
-
-const KINDS: [(Kind, &str); 5] = [
-    (Kind::Same, "equal bytes"),
-    (Kind::Reordered, "reordered"),
-    (Kind::Defect, "reordered, 1 in 20 differs"),
-    (Kind::Clock, "reordered, a clock in 1 of 20"),
-    (Kind::Clocks, "reordered, a clock in each"),
-];
-
-/// Answers of one size.
-pub(crate) struct Bodies {
-    /// Old's answer, new's that says the same, and new's that does not.
-    pub(crate) plain: [Vec<u8>; 3],
-    /// The same at several moments.
-    pub(crate) clocks: Vec<[Vec<u8>; 2]>,
-}
-
-/// A pair, and what both sides say when they are asked again.
-struct Case<'b> {
-    first: [&'b [u8]; 2],
-    again: [[&'b [u8]; 2]; 3],
-    twice: &'b [u8],
-}
-
-impl Bodies {
-    fn case(&self, kind: Kind, turn: usize) -> Case<'_> {
-        let [old, same, other] = &self.plain;
-        let is_odd = turn.is_multiple_of(MISMATCH);
-        let stays = |new| Case {
-            first: [old, new],
-            again: [[old, new]; 3],
-            twice: old,
-        };
-        match kind {
-            Kind::Same => stays(old),
-            Kind::Defect if is_odd => stays(other),
-            Kind::Reordered | Kind::Defect => stays(same),
-            Kind::Clock if !is_odd => stays(same),
-            Kind::Clock | Kind::Clocks => {
-                let at = |ahead: usize, side: usize| {
-                    let moment = turn * 7 + ahead;
-                    self.clocks[moment % self.clocks.len()][side].as_slice()
-                };
-                Case {
-                    first: [at(0, 0), at(1, 1)],
-                    again: [1, 2, 3].map(|check| [at(2 * check, 0), at(2 * check + 1, 1)]),
-                    twice: at(8, 0),
-                }
-            }
-        }
-    }
-}
 
 /// A route with all that is kept of it.
 struct Lab {
@@ -120,10 +56,13 @@ struct Lab {
 
 impl Lab {
     #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-    fn new(headers: &HeaderMap) -> Self {
-        let text = "[migration]\nname = \"a\"\n[old]\nurl = \"http://127.0.0.1:1\"\n[new]\nurl = \"http://127.0.0.1:2\"\n[[route]]\nname = \"items\"\n\
-                    match = \"GET /items/{id}\"\nkey = \"{path.id}\"\nshadow = 100\n";
-        let loaded = config::load(text, Path::new("."), &|_| None);
+    fn new(headers: &HeaderMap, kind: Kind) -> Self {
+        let sample = usize::from(kind != Kind::Unknown);
+        let text = format!(
+            "[migration]\nname = \"a\"\n[old]\nurl = \"http://127.0.0.1:1\"\n[new]\nurl = \"http://127.0.0.1:2\"\n[noise]\nsample = {sample}\n\
+             [[route]]\nname = \"items\"\nmatch = \"GET /items/{{id}}\"\nkey = \"{{path.id}}\"\nshadow = 100\n"
+        );
+        let loaded = config::load(&text, Path::new("."), &|_| None);
         let settings = loaded.settings.expect("the settings are good");
         let live = Live::new(
             settings,
@@ -320,25 +259,33 @@ impl Measure<'_> {
         let (lab, route, at) = (self.lab, &self.lab.route, self.lab.at());
         let number = lab.pairs % 50_000;
         let key = number.to_string();
-        let row = lab.row(&comparison, &key, at);
-        let found = comparison.divergences;
         let kept = case.first.map(Bytes::copy_from_slice);
         let requests = 2 * route.again.recheck.len();
-        let leave = self.doubt(number, &found, requests);
-        let (looked, asked) = if leave.is_granted() {
-            let (looked, unused) = self.ask_again(case, &found);
-            (looked, Some((leave, unused)))
-        } else {
-            (None, None)
-        };
+        let leave = self.doubt(number, &comparison.divergences, requests);
         let circumstances = Circumstances {
             written: None,
             settle: route.again.settle,
             lag: route.again.lag,
             noise: None,
         };
+        // Without leave it is judged now, and noise leaves no row.
+        let settle = |found: &[_]| self.settle(found, None, None, &circumstances);
+        let judged = (!leave.is_granted()).then(|| settle(&comparison.divergences));
+        if judged == Some(Judgement::Noise) {
+            let noise = (&*comparison.divergences, Judgement::Noise, None);
+            lab.sample(&kept, None, noise, &key);
+            return route.metrics.verdict(Judgement::Noise);
+        }
+        let row = lab.row(&comparison, &key, at);
+        let found = comparison.divergences;
+        let (looked, asked) = if leave.is_granted() {
+            let (looked, unused) = self.ask_again(case, &found);
+            (looked, Some((leave, unused)))
+        } else {
+            (None, None)
+        };
         let again = looked.as_ref().map(|(again, _)| again);
-        let judgement = self.settle(&found, asked, again, &circumstances);
+        let judgement = judged.unwrap_or_else(|| self.settle(&found, asked, again, &circumstances));
         let mut cause = None;
         if let Judgement::Mismatch { flaky, rechecked } = judgement {
             route.metrics.divergences(&found);
@@ -386,13 +333,11 @@ impl Measure<'_> {
 /// Prints what one is of the other, for each size and kind of pair.
 #[expect(clippy::print_stdout, reason = "the benchmark's figures")]
 pub(crate) fn print(bodies: impl Fn(usize) -> Bodies, headers: &HeaderMap) {
-    println!(
-        "with all of judging / bare comparison, medians of {ROUNDS} rounds in turns, CPU time"
-    );
+    println!("with all of judging / bare comparison, means of {ROUNDS} rounds in turns, CPU time");
     for size in SIZES {
-        let bodies = bodies(size);
+        let mut bodies = bodies(size);
         for (kind, name) in KINDS {
-            let mut lab = Lab::new(headers);
+            let mut lab = Lab::new(headers, kind);
             let warm = if kind == Kind::Clocks {
                 WARM_CLOCKS
             } else {
@@ -402,22 +347,23 @@ pub(crate) fn print(bodies: impl Fn(usize) -> Bodies, headers: &HeaderMap) {
                 (0..TURNS).for_each(|turn| lab.judge(&bodies.case(kind, turn)));
                 lab.flush();
             }
-            let mut times = [Vec::new(), Vec::new()];
+            let mut times = [Duration::ZERO; 2];
             for _ in 0..ROUNDS {
-                times[0].push(cpu_time(|| {
-                    (0..TURNS).for_each(|turn| lab.judge(&bodies.case(kind, turn)));
+                times[0] += cpu_time(|| {
+                    for turn in 0..TURNS * GATHER {
+                        lab.judge(&bodies.case(kind, turn));
+                    }
                     lab.flush();
-                }));
-                times[1].push(cpu_time(|| {
-                    for turn in 0..TURNS {
+                });
+                times[1] += cpu_time(|| {
+                    for turn in 0..TURNS * GATHER {
                         std::hint::black_box(lab.compare(bodies.case(kind, turn).first));
                     }
-                }));
+                });
             }
-            let [with, bare] = times.map(|mut times| {
-                times.sort_unstable();
-                times[ROUNDS / 2] / u32::try_from(TURNS).expect("a thousand turns")
-            });
+            // No medians: samples do not fall into each round.
+            let turns = u32::try_from(TURNS * GATHER).expect("a few thousand turns");
+            let [with, bare] = times.map(|time| time / ROUNDS / turns);
             let ratio = with.as_secs_f64() / bare.as_secs_f64();
             println!("{size:>7} B  {name:<30} {with:>10.2?} / {bare:>10.2?}  = {ratio:.3}");
         }
