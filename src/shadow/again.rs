@@ -109,23 +109,26 @@ impl Doubts {
         })
     }
 
-    /// A place for a mismatch, if it may be asked again and there is one.
+    /// Tells of a mismatch: the leave to ask both sides again, if that may be done.
+    pub(super) fn leave(
+        &self,
+        route: &RoutePlan,
+        pair: &Pair,
+        found: &[Divergence],
+    ) -> Option<Leave> {
+        let leave = Measure::new(route, pair).doubt(self.key(pair), found, requests(route, pair));
+        leave.is_granted().then_some(leave)
+    }
+
+    /// A place for a mismatch that may be asked again, if there is one.
     pub(super) fn place(
         self: &Arc<Self>,
         route: &Arc<RoutePlan>,
         pair: &Pair,
         finding: &Finding,
+        leave: Leave,
     ) -> Option<Place> {
-        let requests = if may_repeat(pair) {
-            Side::BOTH.len() * route.again.recheck.len()
-        } else {
-            0
-        };
-        let key = self.key(pair);
-        let leave = Measure::new(route, pair).doubt(key, finding.divergences(), requests);
-        if !leave.is_granted() {
-            return None;
-        }
+        let requests = requests(route, pair);
         let weight = finding.weight();
         let mut place = Place {
             doubts: Arc::clone(self),
@@ -382,6 +385,15 @@ enum Looked {
     Again(Again, Arc<Second>),
     /// The key was written a moment before, and the sides differ again.
     TooSoon,
+}
+
+/// Requests that would be made for a pair if it was looked at as often as that can be.
+fn requests(route: &RoutePlan, pair: &Pair) -> usize {
+    if may_repeat(pair) {
+        Side::BOTH.len() * route.again.recheck.len()
+    } else {
+        0
+    }
 }
 
 /// Whether a request may be made once more.

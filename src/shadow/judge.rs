@@ -1,7 +1,9 @@
 //! One pair in the lab: asked, judged, counted and remembered.
 
+use crate::compare::cause::CauseId;
 use crate::compare::docket::{Bench, Circumstances, Entered};
-use crate::compare::{Incomparable, Rules, Verdict, media};
+use crate::compare::recheck::Judgement;
+use crate::compare::{Divergence, Incomparable, Rules, Verdict, media};
 use crate::message::forwarded::TRACEPARENT;
 use crate::plan::RoutePlan;
 use crate::route::bucket::{BUCKETS, Share};
@@ -12,7 +14,7 @@ use crate::shadow::record::Finding;
 use crate::shadow::sample::Differed;
 use crate::shadow::ticket::Asked;
 use crate::shadow::twice::Twice;
-use crate::shadow::weigh::{Measure, Scales, is_light, keep, own};
+use crate::shadow::weigh::{Kept, Measure, Scales, is_light, keep, own};
 use crate::shadow::writes::Writes;
 use crate::side::Side;
 use crate::store::samples::Samples;
@@ -203,25 +205,24 @@ impl Lab {
             asked.judged(comparison.verdict);
             return None;
         }
+        let settle = |found: &[Divergence]| measure.settle(found, None, None, &circumstances);
+        let leave = self.doubts.leave(route, &pair, &comparison.divergences);
+        // Without leave it is judged now, and noise leaves no row.
+        let judged = leave.is_none().then(|| settle(&comparison.divergences));
+        let kept = keep(other, &route.rules);
+        if judged == Some(Judgement::Noise) {
+            route.learn(&comparison.pairings, || pair.record());
+            let found = comparison.divergences.into();
+            self.tell(asked, pair, kept, (&found, Judgement::Noise, None));
+            return None;
+        }
         let finding = Finding::new(route, &pair, other, comparison, &self.redactor);
-        let other = keep(other, &route.rules);
-        let Some(place) = self.doubts.place(route, &pair, &finding) else {
-            let found = finding.divergences();
-            let judgement = measure.settle(found, None, None, &circumstances);
+        let other = kept;
+        let place = leave.and_then(|leave| self.doubts.place(route, &pair, &finding, leave));
+        let Some(place) = place else {
+            let judgement = judged.unwrap_or_else(|| settle(finding.divergences()));
             let (found, cause) = finding.keep(route, judgement, &self.mismatches, &self.causes);
-            let differed = Differed {
-                route,
-                pair: &pair,
-                other: &other,
-                last: None,
-                found: &found,
-                judgement,
-                cause,
-            };
-            differed.offer(&self.samples);
-            // When a pair counts as judged its memory is free.
-            drop((pair, other));
-            asked.judged(judgement);
+            self.tell(asked, pair, other, (&found, judgement, cause));
             return None;
         };
         asked.doubted();
@@ -233,6 +234,29 @@ impl Lab {
             circumstances,
             place,
         }))
+    }
+
+    /// A pair that differs in this is judged.
+    fn tell(
+        &self,
+        asked: Asked,
+        pair: Box<Pair>,
+        other: Kept,
+        (found, judgement, cause): (&Arc<[Divergence]>, Judgement, Option<CauseId>),
+    ) {
+        let differed = Differed {
+            route: asked.route(),
+            pair: &pair,
+            other: &other,
+            last: None,
+            found,
+            judgement,
+            cause,
+        };
+        differed.offer(&self.samples);
+        // When a pair counts as judged its memory is free.
+        drop((pair, other));
+        asked.judged(judgement);
     }
 }
 
